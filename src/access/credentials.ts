@@ -1,0 +1,42 @@
+/** Where a credential was found; each source of credentials says which places it reads. */
+export type CredentialPlace = 'bearer' | 'x-admin-key' | 'x-platform-key' | 'x-engine-key' | 'x-api-key';
+
+export interface Credential {
+  readonly place: CredentialPlace;
+  readonly secret: string;
+}
+
+/** Why a request has no principal. The audit log counts by these. */
+export type RejectionReason = 'MISSING_CREDENTIAL' | 'AMBIGUOUS_CREDENTIAL' | 'MALFORMED_CREDENTIAL' | 'UNKNOWN_CREDENTIAL';
+
+const headerPlaces = ['x-admin-key', 'x-platform-key', 'x-engine-key', 'x-api-key'] as const;
+
+/** Longer ones are no credential of ours, and hashing megabytes is work that a stranger should not be able to ask for. */
+const secretLengthMax = 8_192;
+
+/**
+ * Finds the credential in a request's headers or in the fields of `connection_init`, which have the same names.
+ *
+ * @param read gives a header's value by its lower-case name
+ */
+export function findCredential(read: (name: string) => unknown): Credential | RejectionReason {
+  const found: Credential[] = [];
+  const authorization = read('authorization');
+  if (isGiven(authorization)) {
+    const match = typeof authorization === 'string' ? /^Bearer +(\S+)$/i.exec(authorization.trim()) : null;
+    if (!match?.[1]) return 'MALFORMED_CREDENTIAL';
+    found.push({ place: 'bearer', secret: match[1] });
+  }
+  for (const place of headerPlaces) {
+    const value = read(place);
+    if (!isGiven(value)) continue;
+    if (typeof value !== 'string') return 'MALFORMED_CREDENTIAL';
+    found.push({ place, secret: value.trim() });
+  }
+  const [credential, second] = found;
+  if (credential === undefined) return 'MISSING_CREDENTIAL';
+  if (second !== undefined) return 'AMBIGUOUS_CREDENTIAL';
+  return credential.secret.length > secretLengthMax ? 'MALFORMED_CREDENTIAL' : credential;
+}
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== '';

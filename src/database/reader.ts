@@ -1,0 +1,151 @@
+import { hash } from 'node:crypto';
+import { types as builtinTypes, type CustomTypesConfig, type Pool } from 'pg';
+import type { Entity } from './entity.ts';
+import { Prisma } from './generated/client.ts';
+import { type Page, type PageRequest, pageOf, pageStatement, sorting } from './pages.ts';
+
+/** Sends one statement and gives its rows. */
+export type Send = (statement: Prisma.Sql) => Promise<Record<string, unknown>[]>;
+
+/** Reads one page, or one page for each of many parents. */
+export interface ListRequest<Row> extends PageRequest<Row> {
+  readonly where?: readonly Prisma.Sql[];
+}
+
+/** The lists of many parents at once: the foreign key that leads to them, and their ids. */
+interface Children<Row> {
+  readonly by: keyof Row & string;
+  readonly parentIds: readonly string[];
+}
+
+const { sql, join, empty } = Prisma;
+
+const whereAll = (conditions: readonly Prisma.Sql[]): Prisma.Sql =>
+  conditions.length === 0 ? empty : sql`WHERE ${join([...conditions], ' AND ')}`;
+
+/**
+ * Reads entities. Every method is one statement, however many rows it returns.
+ *
+ * Rows have the same types whether they come through here or from a Prisma call.
+ */
+export class Reader {
+  readonly #send: Send;
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  /** The rows with these ids that meet the conditions, by id. */
+  async byIds<Row extends { id: string }>(
+    entity: Entity<Row>,
+    ids: readonly string[],
+    where: readonly Prisma.Sql[] = [],
+  ): Promise<Map<string, Row>> {
+    const conditions = [sql`t.id = ANY(${ids}::uuid[])`, ...where];
+    const rows = await this.#send(
+      sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(conditions)}`,
+    );
+    return new Map(
+      rows.map((raw) => {
+        const row = entity.decode(raw);
+        return [row.id, row];
+      }),
+    );
+  }
+
+  /** The one row that meets the conditions, which must identify it. `lock` holds it until the transaction ends. */
+  async find<Row>(
+    entity: Entity<Row>,
+    where: readonly Prisma.Sql[],
+    lock?: 'UPDATE' | 'KEY SHARE',
+  ): Promise<Row | undefined> {
+    const locking = lock === undefined ? empty : Prisma.raw(`FOR ${lock} OF t`);
+    const [raw] = await this.#send(
+      sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(where)} ${locking}`,
+    );
+    return raw === undefined ? undefined : entity.decode(raw);
+  }
+
+  /** One page of a list. */
+  async page<Row extends { id: string }>(entity: Entity<Row>, request: ListRequest<Row>): Promise<Page<Row>> {
+    const rows = await this.#send(pageStatement(entity, request, request.where ?? []));
+    return pageOf(rows.map(entity.decode), request);
+  }
+
+  /** How many rows meet the conditions. */
+  async count<Row>(entity: Entity<Row>, where: readonly Prisma.Sql[] = []): Promise<number> {
+    const [row] = await this.#send(sql`SELECT count(*)::int AS count FROM ${entity.table} AS t ${whereAll(where)}`);
+    return Number(row?.count);
+  }
+
+  /** The same page of every parent's list: the first ten tenants of each of twenty groups, say. */
+  async childPages<Row extends { id: string }>(
+    entity: Entity<Row>,
+    { by, parentIds }: Children<Row>,
+    request: ListRequest<Row>,
+  ): Promise<Map<string, Page<Row>>> {
+    const ofParent = sql`${entity.column(by)} = parent.id`;
+    const rows = await this.#send(sql`
+      SELECT parent.id AS "parentId", child.*
+      FROM unnest(${parentIds}::uuid[]) WITH ORDINALITY AS parent(id, position)
+      CROSS JOIN LATERAL (${pageStatement(entity, request, [ofParent, ...(request.where ?? [])])}) AS child
+      ORDER BY parent.position, ${sorting(request.order, request.backward, 'child')}
+    `);
+    const lists = new Map<string, Row[]>(parentIds.map((id) => [id, []]));
+    for (const raw of rows) lists.get(String(raw.parentId))?.push(entity.decode(raw));
+    return new Map([...lists].map(([id, list]) => [id, pageOf(list, request)]));
+  }
+
+  /** How many rows each parent's list has. */
+  async childCounts<Row>(
+    entity: Entity<Row>,
+    { by, parentIds }: Children<Row>,
+    where: readonly Prisma.Sql[] = [],
+  ): Promise<Map<string, number>> {
+    const key = entity.column(by);
+    const rows = await this.#send(sql`
+      SELECT ${key} AS "parentId", count(*)::int AS count
+      FROM ${entity.table} AS t ${whereAll([sql`${key} = ANY(${parentIds}::uuid[])`, ...where])}
+      GROUP BY ${key}
+    `);
+    const counts = new Map(rows.map((row) => [String(row.parentId), Number(row.count)]));
+    return new Map(parentIds.map((id) => [id, counts.get(id) ?? 0]));
+  }
+}
+
+const { builtins } = builtinTypes;
+
+/** Column types whose values Prisma gives in a shape of its own; ours must be the same. */
+const prismaTypes: CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') => {
+    if (oid === builtins.INT8) return BigInt;
+    if (oid === builtins.NUMERIC) return (text: string) => new Prisma.Decimal(text);
+    return builtinTypes.getTypeParser(oid, format);
+  },
+};
+
+/** Distinct statements that are kept prepared on each connection; further ones are planned each time they are sent. */
+const preparedStatementsMax = 500;
+
+/** Sends statements over any free connection of the pool, prepared once on each. */
+export function sendThroughPool(pool: Pool): Send {
+  const names = new Map<string, string>();
+  const nameOf = (text: string): string | undefined => {
+    const known = names.get(text);
+    if (known !== undefined || names.size >= preparedStatementsMax) return known;
+    const name = hash('sha1', text, 'hex');
+    names.set(text, name);
+    return name;
+  };
+  return async (statement) => {
+    const text = statement.text;
+    const name = nameOf(text);
+    const result = await pool.query<Record<string, unknown>>({
+      text,
+      values: statement.values,
+      types: prismaTypes,
+      ...(name === undefined ? {} : { name }),
+    });
+    return result.rows;
+  };
+}

@@ -1,0 +1,58 @@
+import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
+import type { z } from 'zod';
+import type { Principal } from '../../access/principal.ts';
+import type { RequiredScopes } from '../../access/scopes.ts';
+import type { Transaction } from '../../database/database.ts';
+import type { OutboxEvent } from '../../live/outbox.ts';
+import type { JsonObject } from '../audit.ts';
+import type { GraphSchemaTypes } from '../builder.ts';
+import type { Services } from '../context.ts';
+import type { UserError } from '../errors.ts';
+import type { NodeType } from '../ids.ts';
+
+/** Who runs a command, in which transaction, and when. */
+export interface CommandScope {
+  readonly transaction: Transaction;
+  readonly principal: Principal;
+  readonly now: Date;
+}
+
+/** What a command did: its answer, and what the audit log and the rest of the system have to know of it. */
+export interface Change<Payload> {
+  readonly payload: Payload;
+  /** Absent: nothing was changed, so there is nothing to record. */
+  readonly changed?: {
+    readonly target: { readonly type: NodeType; readonly id: string };
+    /** The tenant whose audit chain the row joins; absent: the deployment's. */
+    readonly tenantId?: string;
+    /** The whole row in the graph's words, as it was and as it is; what is equal in both is left out of the log. */
+    readonly before?: JsonObject;
+    readonly after?: JsonObject;
+    readonly events?: readonly OutboxEvent[];
+  };
+}
+
+export type UserErrorClass = new (...parameters: never[]) => UserError;
+
+/** What is written down, once, for every command. */
+export interface CommandDefinition<Input, Payload extends object> {
+  /** Verb and noun; also the action's name in the audit log. */
+  readonly name: string;
+  readonly description: string;
+  /** What the caller needs: any one of the lists, all of its scopes. */
+  readonly scopes: RequiredScopes;
+  /** What a refused attempt was aimed at, as far as the input says it. */
+  readonly target: { readonly type: NodeType; readonly field?: keyof Input & string };
+  /** The fields of the input in the graph; `idempotencyKey` is added to them. */
+  readonly fields: (t: PothosSchemaTypes.InputFieldBuilder<GraphSchemaTypes, 'InputObject'>) => InputFieldMap;
+  /** The rules of the same fields. What it makes of them is what `run` gets. */
+  readonly input: z.ZodObject<z.ZodRawShape> & z.ZodType<Input>;
+  /** The errors that it can answer with, besides those of every command. */
+  readonly errors?: readonly UserErrorClass[];
+  /** The fields of the answer. */
+  readonly payload: ObjectFieldsShape<GraphSchemaTypes, Payload>;
+  readonly run: (services: Services, scope: CommandScope, input: Input) => Promise<Change<Payload>>;
+}
+
+/** A command that changed nothing. */
+export const unchanged = <Payload>(payload: Payload): Change<Payload> => ({ payload });

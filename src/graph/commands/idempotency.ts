@@ -1,0 +1,111 @@
+import { hash } from 'node:crypto';
+import superjson, { type SuperJSONResult } from 'superjson';
+import { canonicalJson } from '../../database/canonical-json.ts';
+import type { Transaction } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
+import { IdempotencyKeyReusedError, type UserError } from '../errors.ts';
+import type { UserErrorClass } from './definition.ts';
+
+/** How long an answer can be had again. */
+const keptForMs = 24 * 60 * 60 * 1000;
+
+interface Attempt {
+  readonly credentialId: string;
+  readonly key: string;
+  readonly command: string;
+  /** What was asked, without the key. */
+  readonly input: unknown;
+  readonly errors: readonly UserErrorClass[];
+  readonly now: Date;
+}
+
+const answers = new superjson();
+answers.registerCustom<Prisma.Decimal, string>(
+  {
+    isApplicable: (value): value is Prisma.Decimal => Prisma.Decimal.isDecimal(value),
+    serialize: (value) => value.toString(),
+    deserialize: (text) => new Prisma.Decimal(text),
+  },
+  'Decimal',
+);
+
+/** An error that an earlier attempt was answered with: it is on record already. */
+export class ReplayedError extends Error {
+  readonly original: UserError;
+
+  constructor(original: UserError) {
+    super(original.message);
+    this.original = original;
+  }
+}
+
+/** One attempt at a command under an idempotency key. */
+export class Idempotency<Payload> {
+  readonly #attempt: Attempt;
+  readonly #inputHash: Uint8Array<ArrayBuffer>;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+    this.#inputHash = Uint8Array.from(hash('sha256', canonicalJson([attempt.command, attempt.input]), 'buffer'));
+  }
+
+  /**
+   * Takes the key for this transaction. A second attempt at the same time waits here until the first has ended.
+   *
+   * @returns the payload of an earlier attempt, or nothing when this is the first
+   * @throws {IdempotencyKeyReusedError} when the key belongs to something else
+   * @throws {ReplayedError} when the earlier attempt was refused
+   */
+  async claim({ prisma }: Transaction): Promise<Payload | undefined> {
+    if (await this.#take(prisma, null)) return undefined;
+    const { credentialId, key } = this.#attempt;
+    const earlier = await prisma.idempotencyRecord.findUniqueOrThrow({
+      where: { credentialId_key: { credentialId, key } },
+    });
+    if (Buffer.compare(earlier.inputHash, this.#inputHash) !== 0) throw new IdempotencyKeyReusedError();
+    // `keepPayload` or `keepError` wrote it in the transaction that took the key.
+    return this.#read(earlier.answer as unknown as SuperJSONResult);
+  }
+
+  /** Stores the payload in the transaction that claimed the key. */
+  async keepPayload({ prisma }: Transaction, payload: Payload): Promise<void> {
+    const { credentialId, key } = this.#attempt;
+    await prisma.idempotencyRecord.update({
+      where: { credentialId_key: { credentialId, key } },
+      data: { answer: stored({ payload }) },
+      select: { key: true },
+    });
+  }
+
+  /** Stores a refusal. The claim was undone with the refused transaction, so another attempt may have been quicker. */
+  async keepError({ prisma }: Transaction, error: UserError): Promise<void> {
+    await this.#take(prisma, stored({ errorName: error.name, error: { ...error, message: error.message } }));
+  }
+
+  /** Whether the key was free, or free again after its time. */
+  async #take(prisma: Transaction['prisma'], answer: Prisma.InputJsonObject | null): Promise<boolean> {
+    const { credentialId, key, command, now } = this.#attempt;
+    const expiresAt = new Date(now.getTime() + keptForMs);
+    const taken = await prisma.$executeRaw`
+      INSERT INTO idempotency_record AS record (credential_id, key, command, input_hash, answer, created_at, expires_at)
+      VALUES (${credentialId}, ${key}, ${command}, ${this.#inputHash}, ${answer}::jsonb, ${now}, ${expiresAt})
+      ON CONFLICT (credential_id, key) DO UPDATE
+        SET command = excluded.command, input_hash = excluded.input_hash, answer = excluded.answer,
+            created_at = excluded.created_at, expires_at = excluded.expires_at
+        WHERE record.expires_at <= ${now}
+    `;
+    return taken === 1;
+  }
+
+  #read(stored: SuperJSONResult): Payload {
+    const answer = answers.deserialize<{ payload: Payload } | { errorName: string; error: object }>(stored);
+    if ('payload' in answer) return answer.payload;
+    const errorClass = this.#attempt.errors.find((candidate) => candidate.name === answer.errorName);
+    if (errorClass === undefined) throw new Error(`An answer was kept as ${answer.errorName}, which the command lacks.`);
+    throw new ReplayedError(Object.assign(Object.create(errorClass.prototype), answer.error));
+  }
+}
+
+/** superjson gives plain JSON; Prisma's type for that asks for an index signature. */
+const stored = (answer: object): Prisma.InputJsonObject =>
+  answers.serialize(answer) as unknown as Prisma.InputJsonObject;

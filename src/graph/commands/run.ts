@@ -1,0 +1,137 @@
+import { canonicalJson } from '../../database/canonical-json.ts';
+import type { AuditOutcome } from '../../database/generated/enums.ts';
+import type { AuditRecord, JsonObject } from '../audit.ts';
+import type { GraphContext } from '../context.ts';
+import { IdempotencyKeyReusedError, UserError, ValidationError } from '../errors.ts';
+import { decodeAnyId, IdProblem } from '../ids.ts';
+import type { CommandDefinition, UserErrorClass } from './definition.ts';
+import { Idempotency, ReplayedError } from './idempotency.ts';
+import { idempotencyKeyRule, validate } from './validation.ts';
+
+type RawInput = Readonly<Record<string, unknown>>;
+type AnyDefinition = Pick<CommandDefinition<never, never>, 'name' | 'target'>;
+
+/** Carries a command out. Its scopes were checked before this is called. */
+export async function runCommand<Input, Payload extends object>(
+  definition: CommandDefinition<Input, Payload>,
+  errors: readonly UserErrorClass[],
+  input: RawInput,
+  context: GraphContext,
+): Promise<Payload> {
+  const { audit, clock, database, principal, services } = context;
+  const { idempotencyKey: keyInInput, ...fields } = input;
+  let idempotency: Idempotency<Payload> | undefined;
+  try {
+    const checked = validate(definition.input, fields);
+    const key = readKey(keyInInput, context);
+    if (key !== undefined) {
+      idempotency = new Idempotency({
+        credentialId: principal.credentialId,
+        key,
+        command: definition.name,
+        input: fields,
+        errors,
+        now: clock.now(),
+      });
+    }
+    return await database.transaction(async (transaction) => {
+      const earlier = await idempotency?.claim(transaction);
+      if (earlier !== undefined) return earlier;
+      const now = clock.now();
+      const { payload, changed } = await definition.run(services, { transaction, principal, now }, checked);
+      if (changed !== undefined) {
+        const { events, ...change } = changed;
+        await audit.record(
+          transaction,
+          { ...attempt(definition, context, 'SUCCEEDED'), ...change, ...difference(change) },
+          events,
+        );
+      }
+      await idempotency?.keepPayload(transaction, payload);
+      return payload;
+    });
+  } catch (error) {
+    if (error instanceof ReplayedError) throw error.original;
+    await recordFailure(definition, fields, context, error, idempotency);
+    throw error;
+  }
+}
+
+/** Records a command that the caller's scopes do not allow, then refuses it. */
+export async function recordDenial(
+  definition: AnyDefinition,
+  input: RawInput,
+  context: GraphContext,
+  error: Error,
+): Promise<never> {
+  await context.database.transaction((transaction) =>
+    context.audit.record(transaction, {
+      ...attempt(definition, context, 'DENIED'),
+      ...aim(definition, input),
+      errorCode: 'FORBIDDEN',
+    }),
+  );
+  throw error;
+}
+
+async function recordFailure(
+  definition: AnyDefinition,
+  input: RawInput,
+  context: GraphContext,
+  error: unknown,
+  idempotency: Pick<Idempotency<unknown>, 'keepError'> | undefined,
+): Promise<void> {
+  const refused = error instanceof UserError;
+  await context.database.transaction(async (transaction) => {
+    await context.audit.record(transaction, {
+      ...attempt(definition, context, refused ? 'REFUSED' : 'FAILED'),
+      ...aim(definition, input),
+      errorCode: refused ? error.code : 'INTERNAL_SERVER_ERROR',
+    });
+    // What may succeed later, and what never began, is not an answer to be repeated.
+    const isAnswer = refused && !error.retryable && !(error instanceof ValidationError);
+    if (isAnswer && !(error instanceof IdempotencyKeyReusedError)) await idempotency?.keepError(transaction, error);
+  });
+}
+
+/** The field of the input, or else the header, which stands for it in a request with one command. */
+function readKey(inInput: unknown, { info }: GraphContext): string | undefined {
+  const path = ['idempotencyKey'];
+  const parsed = idempotencyKeyRule.safeParse(inInput ?? info.idempotencyKey);
+  if (parsed.success) return parsed.data ?? undefined;
+  const message = parsed.error.issues[0]?.message ?? 'not usable';
+  throw new ValidationError([{ rule: 'INVALID_IDEMPOTENCY_KEY', message, path }]);
+}
+
+function attempt(definition: AnyDefinition, context: GraphContext, outcome: AuditOutcome): AuditRecord {
+  return {
+    occurredAt: context.clock.now(),
+    principal: context.principal,
+    info: context.info,
+    action: definition.name,
+    outcome,
+  };
+}
+
+/** What an attempt that was not carried out was aimed at. Its row joins the chain of whoever tried. */
+function aim({ target }: AnyDefinition, input: RawInput): Pick<AuditRecord, 'target'> {
+  const id = target.field === undefined ? undefined : input[target.field];
+  if (typeof id !== 'string') return {};
+  try {
+    const { type, uuid } = decodeAnyId(id);
+    return { target: { type, id: uuid } };
+  } catch (error) {
+    if (error instanceof IdProblem) return {};
+    throw error;
+  }
+}
+
+/** The values that differ between a row as it was and as it is. */
+function difference({ before, after }: { before?: JsonObject; after?: JsonObject }): Pick<AuditRecord, 'before' | 'after'> {
+  if (before === undefined || after === undefined) return {};
+  const keys = Object.keys({ ...before, ...after }).filter(
+    (key) => canonicalJson(before[key] ?? null) !== canonicalJson(after[key] ?? null),
+  );
+  const only = (row: JsonObject): JsonObject => Object.fromEntries(keys.map((key) => [key, row[key] ?? null]));
+  return { before: only(before), after: only(after) };
+}

@@ -1,0 +1,101 @@
+import { builder } from './builder.ts';
+import {
+  IdempotencyKeyReusedError,
+  InvalidStateError,
+  NameTakenError,
+  NotFoundError,
+  StaleRevisionError,
+  UserError,
+  type UserErrorCode,
+  userErrorCodes,
+  ValidationError,
+  type ValidationIssue,
+} from './errors.ts';
+
+export const UserErrorCodeEnum = builder.enumType('UserErrorCode', {
+  description: 'Why a command was refused.',
+  values: Object.fromEntries(
+    Object.entries(userErrorCodes).map(([code, description]) => [code, { value: code as UserErrorCode, description }]),
+  ) as Record<UserErrorCode, { value: UserErrorCode; description: string }>,
+});
+
+export const UserErrorInterface = builder.interfaceRef<UserError>('UserError').implement({
+  description: 'A failure that callers expect and handle. Every result of a command has it among its members.',
+  fields: (t) => ({
+    code: t.field({
+      type: UserErrorCodeEnum,
+      description: 'The reason, for programs.',
+      resolve: (error) => error.code,
+    }),
+    message: t.exposeString('message', { description: 'The reason, for people: which field, which rule, what to do.' }),
+    path: t.stringList({
+      description: 'Where in the input the reason lies, from the outside in; empty when it lies elsewhere.',
+      resolve: (error) => [...error.path],
+    }),
+    retryable: t.exposeBoolean('retryable', {
+      description: 'Whether the same command may succeed later without a change.',
+    }),
+    retryAfterMs: t.exposeInt('retryAfterMs', {
+      nullable: true,
+      description: 'How many milliseconds to wait before that; null when it is not retryable or not known.',
+    }),
+  }),
+});
+
+const ValidationIssueType = builder.objectRef<ValidationIssue>('ValidationIssue').implement({
+  description: 'One rule that an input breaks.',
+  fields: (t) => ({
+    rule: t.exposeString('rule', { description: 'The rule, in upper snake case: OUT_OF_RANGE, UNKNOWN_TIME_ZONE, …' }),
+    message: t.exposeString('message', { description: 'The rule in words, with its bounds.' }),
+    path: t.stringList({ description: 'The field, from the outside in.', resolve: (issue) => [...issue.path] }),
+  }),
+});
+
+builder.objectType(ValidationError, {
+  name: 'ValidationError',
+  description: 'The input breaks rules; nothing was changed.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    issues: t.field({
+      type: [ValidationIssueType],
+      description: 'Every rule that it breaks.',
+      resolve: (error) => [...error.issues],
+    }),
+  }),
+});
+
+builder.objectType(NotFoundError, {
+  name: 'NotFoundError',
+  description: 'There is no such row, or none that the caller may see.',
+  interfaces: [UserErrorInterface],
+});
+
+builder.objectType(NameTakenError, {
+  name: 'NameTakenError',
+  description: 'The name is in use.',
+  interfaces: [UserErrorInterface],
+});
+
+builder.objectType(StaleRevisionError, {
+  name: 'StaleRevisionError',
+  description: 'The row was changed since the revision that `expectedRevision` names.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    currentRevision: t.exposeInt('currentRevision', { description: 'The revision that the row has now.' }),
+  }),
+});
+
+builder.objectType(IdempotencyKeyReusedError, {
+  name: 'IdempotencyKeyReusedError',
+  description: 'The idempotency key belongs to another command or another input of the last 24 hours.',
+  interfaces: [UserErrorInterface],
+});
+
+builder.objectType(InvalidStateError, {
+  name: 'InvalidStateError',
+  description: 'The row is in a state that does not allow the command.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    currentState: t.exposeString('currentState', { description: 'The state that it is in.' }),
+  }),
+});

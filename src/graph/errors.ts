@@ -1,0 +1,135 @@
+import { GraphQLError } from 'graphql';
+
+/** Codes of errors in the request itself, found in `extensions.code` of a top-level error. */
+export type RequestErrorCode =
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'BAD_USER_INPUT'
+  | 'MALFORMED_ID'
+  | 'WRONG_ID_TYPE'
+  | 'INVALID_PAGE_SIZE'
+  | 'INVALID_CURSOR'
+  | 'CONFLICTING_ARGUMENTS'
+  | 'OPERATION_TOO_LARGE'
+  | 'OPERATION_TOO_EXPENSIVE'
+  | 'COST_BUDGET_EXHAUSTED'
+  | 'IDEMPOTENCY_KEY_NOT_USABLE'
+  | 'SUBSCRIBER_TOO_SLOW';
+
+/** A request that cannot be carried out as it was sent: a top-level error that the client has to correct. */
+export class RequestError extends GraphQLError {
+  constructor(code: RequestErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message, { extensions: { code, ...details } });
+  }
+}
+
+/** What each code means; the graph's enum is made of this. */
+export const userErrorCodes = {
+  VALIDATION_FAILED: 'The input breaks a rule; `issues` lists every one.',
+  NOT_FOUND: 'There is no such row, or it is not yours to see: the two are answered alike.',
+  NAME_TAKEN: 'The name is in use; names are compared without regard to case.',
+  STALE_REVISION: 'The row was changed since the revision that the caller expects.',
+  IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before, with another command or another input.',
+  INVALID_STATE: 'The row is in a state that does not allow the command.',
+  HAS_CHILDREN: 'The row has children that would be deleted with it; ask for that with `cascade: true`.',
+  DEFAULT_GROUP_PROTECTED: 'The group `default` always exists under its name.',
+} as const;
+
+export type UserErrorCode = keyof typeof userErrorCodes;
+
+/** A failure that callers expect and handle: a member of a command's result union, thrown by services. */
+export abstract class UserError extends Error {
+  abstract readonly code: UserErrorCode;
+  /** Where in the input the reason lies: `["limits", "budget", "tokens"]`; empty when it lies elsewhere. */
+  readonly path: readonly string[];
+  /** Whether the same command may succeed later without a change. */
+  readonly retryable: boolean = false;
+  readonly retryAfterMs: number | null = null;
+
+  constructor(message: string, path: readonly string[] = []) {
+    super(message);
+    this.path = path;
+  }
+}
+
+/** One rule that an input breaks. */
+export interface ValidationIssue {
+  /** The rule, upper snake case. */
+  readonly rule: string;
+  readonly message: string;
+  readonly path: readonly string[];
+}
+
+export class ValidationError extends UserError {
+  override readonly name = 'ValidationError';
+  override readonly code = 'VALIDATION_FAILED';
+  readonly issues: readonly ValidationIssue[];
+
+  constructor(issues: readonly [ValidationIssue, ...ValidationIssue[]]) {
+    const [first] = issues;
+    const more = issues.length > 1 ? ` (and ${issues.length - 1} more, see issues)` : '';
+    super(`${first.path.join('.') || 'input'}: ${first.message}${more}`, first.path);
+    this.issues = issues;
+  }
+}
+
+/** One broken rule, found by a service. */
+export const invalid = (path: readonly string[], rule: string, message: string): ValidationError =>
+  new ValidationError([{ rule, message, path }]);
+
+export class NotFoundError extends UserError {
+  override readonly name = 'NotFoundError';
+  override readonly code = 'NOT_FOUND';
+
+  /** @param type what was looked for; nothing else is said, whether the row is missing or another tenant's */
+  constructor(type: string, path: readonly string[]) {
+    super(`There is no such ${type}.`, path);
+  }
+}
+
+export class NameTakenError extends UserError {
+  override readonly name = 'NameTakenError';
+  override readonly code = 'NAME_TAKEN';
+
+  constructor(type: string, path: readonly string[] = ['name']) {
+    super(`Another ${type} has this name; names are compared without regard to case.`, path);
+  }
+}
+
+export class StaleRevisionError extends UserError {
+  override readonly name = 'StaleRevisionError';
+  override readonly code = 'STALE_REVISION';
+  readonly currentRevision: number;
+
+  constructor(currentRevision: number) {
+    super(`The row is at revision ${currentRevision}; read it again and repeat the change.`, ['expectedRevision']);
+    this.currentRevision = currentRevision;
+  }
+}
+
+/** @throws {StaleRevisionError} when the caller expects another revision than the row has */
+export function expectRevision(row: { readonly revision: number }, expected: number | null | undefined): void {
+  if (expected !== undefined && expected !== null && expected !== row.revision) {
+    throw new StaleRevisionError(row.revision);
+  }
+}
+
+export class IdempotencyKeyReusedError extends UserError {
+  override readonly name = 'IdempotencyKeyReusedError';
+  override readonly code = 'IDEMPOTENCY_KEY_REUSED';
+
+  constructor() {
+    super('This idempotency key was used with another command or another input; use a new one.', ['idempotencyKey']);
+  }
+}
+
+export class InvalidStateError extends UserError {
+  override readonly name = 'InvalidStateError';
+  override readonly code = 'INVALID_STATE';
+  readonly currentState: string;
+
+  constructor(message: string, currentState: string, path: readonly string[]) {
+    super(message, path);
+    this.currentState = currentState;
+  }
+}
