@@ -62,6 +62,7 @@ CREATE TABLE "audit_entry" (
     "id" UUID NOT NULL,
     "chain_id" UUID NOT NULL,
     "sequence" BIGINT NOT NULL,
+    "previous_hash" BYTEA NOT NULL,
     "hash" BYTEA NOT NULL,
     "occurred_at" TIMESTAMPTZ(3) NOT NULL,
     "actor_kind" TEXT NOT NULL,
@@ -86,6 +87,7 @@ CREATE TABLE "audit_entry" (
 CREATE TABLE "audit_chain" (
     "id" UUID NOT NULL,
     "sequence" BIGINT NOT NULL,
+    "previous_hash" BYTEA NOT NULL,
     "hash" BYTEA NOT NULL,
 
     CONSTRAINT "audit_chain_pkey" PRIMARY KEY ("id")
