@@ -1,0 +1,77 @@
+import type {
+  ObservedCreation,
+  ObservedGroupWithTenants,
+  ObservedTenant,
+  ObservedTenantPage,
+} from '../harness/dataset.ts';
+
+export const operationNames = ['tenant', 'tenantPage', 'groups', 'createTenant'] as const;
+
+export type OperationName = (typeof operationNames)[number];
+
+export const operationTitles: Readonly<Record<OperationName, string>> = {
+  tenant: 'one tenant by name, with its group',
+  tenantPage: 'a page of 50 tenants, each with its group',
+  groups: '11 groups, each with its first 10 tenants and their count',
+  createTenant: 'creating a tenant',
+};
+
+/** Stand for a tenant's name and a fresh UUID in a request body; the load generator puts one of each into every request. */
+export const namePlaceholder = '@name@';
+export const idPlaceholder = '@uuid@';
+
+/** One operation as one server spells it: the body to send and how to read the answer. */
+export interface Operation<Observed> {
+  /** JSON text with placeholders. */
+  readonly bodyTemplate: string;
+  /** Throws when the answer does not have the expected shape. */
+  readonly read: (body: string) => Observed;
+}
+
+export interface Operations {
+  readonly tenant: Operation<ObservedTenant>;
+  readonly tenantPage: Operation<ObservedTenantPage>;
+  readonly groups: Operation<readonly ObservedGroupWithTenants[]>;
+  readonly createTenant: Operation<ObservedCreation>;
+}
+
+export interface StartContext {
+  readonly databaseUrl: string;
+  readonly port: number;
+  readonly poolSize: number;
+  /** An empty folder that is removed afterwards. */
+  readonly scratchFolder: string;
+}
+
+export interface Contender {
+  readonly name: string;
+  /** Its script, relative to bench/. */
+  readonly script: string;
+  readonly environment: (context: StartContext) => Readonly<Record<string, string>>;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly operations: (facts: DatabaseFacts) => Operations;
+}
+
+/** What a client of PostGraphile has to know because the table has no default for it. */
+export interface DatabaseFacts {
+  readonly defaultGroupId: string;
+}
+
+/**
+ * Declares an operation whose answer has the shape `Answer`. The shape is asserted, not checked here: `read` goes
+ * through all of it, and verification compares what it returns with the seeded rows.
+ */
+export function operation<Answer, Observed>(
+  request: Readonly<Record<string, unknown>>,
+  read: (answer: Answer) => Observed,
+): Operation<Observed> {
+  return { bodyTemplate: JSON.stringify(request), read: (body) => read(JSON.parse(body) as Answer) };
+}
+
+/** Fails where a server leaves out an id: every server has to select and print the same data. */
+export function requireId(id: unknown): void {
+  if (typeof id !== 'string' || id === '') throw new Error(`an id is missing: ${JSON.stringify(id)}`);
+}
+
+export const normaliseInstant = (text: string): string => new Date(text).toISOString();

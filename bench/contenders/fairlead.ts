@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import type { ObservedCreation, ObservedTenant } from '../harness/dataset.ts';
+import type { Contender } from './contender.ts';
+import { namePlaceholder, normaliseInstant, operation, requireId } from './contender.ts';
+
+interface TenantAnswer extends ObservedTenant {
+  readonly id: string;
+  readonly fairshareGroup: { readonly id: string; readonly name: string; readonly weight: number };
+}
+
+interface PageAnswer {
+  readonly data: {
+    readonly tenants: {
+      readonly edges: readonly { readonly node: TenantAnswer }[];
+      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string };
+    };
+  };
+}
+
+interface GroupsAnswer {
+  readonly data: {
+    readonly fairshareGroups: {
+      readonly edges: readonly {
+        readonly node: {
+          readonly id: string;
+          readonly name: string;
+          readonly weight: number;
+          readonly tenants: {
+            readonly totalCount: number;
+            readonly edges: readonly { readonly node: { readonly id: string } & ObservedCreation }[];
+          };
+        };
+      }[];
+    };
+  };
+}
+
+interface CreateAnswer {
+  readonly data: { readonly createTenant: { readonly tenant: { readonly id: string } & ObservedCreation } };
+}
+
+const adminKey = randomBytes(32).toString('hex');
+
+const tenantFields = 'id name weight status createdAt fairshareGroup { id name weight }';
+
+function readTenant({ id, name, weight, status, createdAt, fairshareGroup }: TenantAnswer): ObservedTenant {
+  requireId(id);
+  requireId(fairshareGroup.id);
+  return {
+    name,
+    weight,
+    status,
+    createdAt: normaliseInstant(createdAt),
+    fairshareGroup: { name: fairshareGroup.name, weight: fairshareGroup.weight },
+  };
+}
+
+/** This repository's server as it is deployed: authentication, limits and cost counting are on. */
+export const fairlead: Contender = {
+  name: 'fairlead',
+  script: '../src/main.ts',
+  environment: ({ databaseUrl, port, poolSize, scratchFolder }) => ({
+    DATABASE_URL: databaseUrl,
+    DATABASE_POOL_SIZE: String(poolSize),
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    LOG_LEVEL: 'warn',
+    FAIRLEAD_HOME: scratchFolder,
+    FAIRLEAD_ADMIN_KEY: adminKey,
+    // The budget is counted for every request as ever; it only must not run out under one credential's full load.
+    FAIRLEAD_COST_CAPACITY: '1000000000',
+    FAIRLEAD_COST_PER_SECOND: '1000000000',
+  }),
+  path: '/graphql',
+  headers: { 'x-admin-key': adminKey },
+  operations: () => ({
+    tenant: operation(
+      {
+        query: `query ($name: String!) { tenant(name: $name) { ${tenantFields} } }`,
+        variables: { name: namePlaceholder },
+      },
+      ({ data }: { readonly data: { readonly tenant: TenantAnswer } }) => readTenant(data.tenant),
+    ),
+    tenantPage: operation(
+      {
+        query: `query { tenants(first: 50) { edges { node { ${tenantFields} } } pageInfo { hasNextPage endCursor } } }`,
+      },
+      ({ data: { tenants } }: PageAnswer) => ({
+        tenants: tenants.edges.map(({ node }) => readTenant(node)),
+        hasNextPage: tenants.pageInfo.hasNextPage,
+        hasEndCursor: tenants.pageInfo.endCursor !== '',
+      }),
+    ),
+    groups: operation(
+      {
+        query: `query { fairshareGroups(first: 20) { edges { node { id name weight
+          tenants(first: 10) { totalCount edges { node { id name weight } } } } } } }`,
+      },
+      ({ data: { fairshareGroups } }: GroupsAnswer) =>
+        fairshareGroups.edges.map(({ node: { id, name, weight, tenants } }) => {
+          requireId(id);
+          return {
+            name,
+            weight,
+            totalCount: tenants.totalCount,
+            tenants: tenants.edges.map(({ node }) => {
+              requireId(node.id);
+              return { name: node.name, weight: node.weight };
+            }),
+          };
+        }),
+    ),
+    createTenant: operation(
+      {
+        query: `mutation ($input: CreateTenantInput!) { createTenant(input: $input) { __typename
+          ... on CreateTenantPayload { tenant { id name weight } } ... on UserError { code message } } }`,
+        variables: { input: { name: namePlaceholder } },
+      },
+      ({ data: { createTenant } }: CreateAnswer) => {
+        requireId(createTenant.tenant.id);
+        return { name: createTenant.tenant.name, weight: createTenant.tenant.weight };
+      },
+    ),
+  }),
+};

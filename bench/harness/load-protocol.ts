@@ -1,0 +1,34 @@
+import type { Target } from './keep-alive-client.ts';
+
+/** What the load process is told to do, once for every measurement. */
+export interface LoadOrder {
+  readonly target: Target;
+  /** JSON text with the placeholders of contenders/contender.ts. */
+  readonly bodyTemplate: string;
+  /** Which names stand in for the placeholder, and must come back in every answer. */
+  readonly names: 'seeded' | 'fresh';
+  /** Text that every answer must hold; with `@name@` the name of its own request. */
+  readonly marker: string;
+  readonly connectionCount: number;
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+  readonly serverPid: number;
+  readonly postmasterPid: number | undefined;
+}
+
+export interface Measurement {
+  readonly requestCount: number;
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly serverCpuUsPerRequest: number | undefined;
+  readonly postgresCpuUsPerRequest: number | undefined;
+  readonly loadCpuUsPerRequest: number;
+  /** On the clock of process.hrtime, to find the same stretch in a CPU profile. */
+  readonly startedAtUs: number;
+  readonly endedAtUs: number;
+}
+
+export type LoadReply =
+  | { readonly kind: 'measured'; readonly measurement: Measurement }
+  | { readonly kind: 'failed'; readonly reason: string };

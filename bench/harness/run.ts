@@ -1,0 +1,151 @@
+/** One whole run: database, verification, warm-up, rounds in turns, tables. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Contender, namePlaceholder, type OperationName } from '../contenders/contender.ts';
+import { onCleanup } from './cleanup.ts';
+import { type BenchDatabase, prepareDatabase } from './database.ts';
+import { pageLength, seededGroupCount, tenantName } from './dataset.ts';
+import type { Measurement } from './load-protocol.ts';
+import type { Options } from './options.ts';
+import { type LoadGenerator, type RunningServer, startLoadGenerator, startServer } from './processes.ts';
+import { renderProfile } from './profile.ts';
+import { type ContenderResults, renderStatements, renderTables } from './report.ts';
+import { writeResults } from './results-file.ts';
+import { startStatementCounter } from './statement-counter.ts';
+import { type CostsByOperation, verifyServer } from './verify.ts';
+
+/** In every right answer and in no wrong one: the last name that the answer has to hold. */
+const markers: Readonly<Record<OperationName, string>> = {
+  tenant: namePlaceholder,
+  tenantPage: tenantName(pageLength),
+  groups: tenantName(10 * seededGroupCount),
+  createTenant: namePlaceholder,
+};
+
+const say = (line: string): void => console.log(line);
+
+function readyBodyOf(contender: Contender, database: BenchDatabase): string {
+  return contender.operations(database.facts).tenantPage.bodyTemplate;
+}
+
+async function verify(contender: Contender, database: BenchDatabase, poolSize: number): Promise<CostsByOperation> {
+  const counter = await startStatementCounter(database.url);
+  const stopCounter = onCleanup(() => counter.stop());
+  const server = await startServer(contender, {
+    databaseUrl: counter.url,
+    poolSize,
+    readyBody: readyBodyOf(contender, database),
+  });
+  const costs = await verifyServer(server, database.facts, counter);
+  await server.stop();
+  await stopCounter();
+  await database.removeCreatedRows();
+  return costs;
+}
+
+interface Measured {
+  readonly server: RunningServer;
+  readonly costs: CostsByOperation;
+  readonly measurements: Map<OperationName, Measurement[]>;
+}
+
+async function measure(
+  { server }: Measured,
+  operation: OperationName,
+  warmUpSeconds: number,
+  seconds: number,
+  context: { readonly database: BenchDatabase; readonly load: LoadGenerator; readonly options: Options },
+): Promise<Measurement> {
+  const { database, load, options } = context;
+  try {
+    return await load.measure({
+      target: server.target,
+      bodyTemplate: server.contender.operations(database.facts)[operation].bodyTemplate,
+      names: operation === 'createTenant' ? 'fresh' : 'seeded',
+      marker: markers[operation],
+      connectionCount: options.connectionCount,
+      warmUpMs: warmUpSeconds * 1_000,
+      measureMs: seconds * 1_000,
+      serverPid: server.pid,
+      postmasterPid: database.postmasterPid,
+    });
+  } catch (error) {
+    throw new Error(`${server.contender.name}, ${operation}: ${(error as Error).message}`);
+  } finally {
+    if (operation === 'createTenant') await database.removeCreatedRows();
+  }
+}
+
+/** Every round takes the servers in turn, operation by operation, so that a drift of the machine hits all alike. */
+async function measureRounds(all: readonly Measured[], database: BenchDatabase, options: Options): Promise<void> {
+  const load = startLoadGenerator();
+  const context = { database, load, options };
+  for (const operation of options.operations) {
+    for (const measured of all) {
+      await measure(measured, operation, Math.max(0, options.firstWarmUpSeconds - 0.5), 0.5, context);
+    }
+  }
+  for (let round = 1; round <= options.rounds; round += 1) {
+    for (const operation of options.operations) {
+      for (const measured of all) {
+        const result = await measure(measured, operation, options.laterWarmUpSeconds, options.measureSeconds, context);
+        const own = measured.measurements.get(operation) ?? [];
+        measured.measurements.set(operation, [...own, result]);
+        const { name } = measured.server.contender;
+        say(
+          `round ${round}/${options.rounds}  ${operation}  ${name}  ${result.requestsPerSecond.toFixed(0)} requests/s`,
+        );
+      }
+    }
+  }
+  await load.stop();
+}
+
+async function printProfiles(folders: ReadonlyMap<string, string>, all: readonly Measured[]): Promise<void> {
+  for (const { server, measurements } of all) {
+    const { name } = server.contender;
+    const folder = folders.get(name);
+    if (folder === undefined) continue;
+    await server.stop();
+    const stretches = [...measurements].flatMap(([operation, results]) =>
+      results.map((result, index) => ({ title: `${name}, ${operation}, round ${index + 1}`, ...result })),
+    );
+    say(`\n${await renderProfile(folder, stretches)}`);
+  }
+}
+
+export async function runBench(options: Options): Promise<void> {
+  const database = await prepareDatabase(options.databaseUrl, () => undefined);
+  say(`Postgres ${database.version} is ready and seeded.`);
+  const all: Measured[] = [];
+  const profileFolders = new Map<string, string>();
+  for (const contender of options.contenders) {
+    const costs = await verify(contender, database, options.poolSize);
+    say(`${contender.name} gives the expected answers.`);
+    const nodeOptions: string[] = [];
+    if (options.profile) {
+      const folder = await mkdtemp(join(tmpdir(), 'fairlead-bench-profile-'));
+      onCleanup(() => rm(folder, { recursive: true, force: true }));
+      profileFolders.set(contender.name, folder);
+      nodeOptions.push('--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=500');
+    }
+    const server = await startServer(contender, {
+      databaseUrl: database.url,
+      poolSize: options.poolSize,
+      readyBody: readyBodyOf(contender, database),
+      nodeOptions,
+    });
+    all.push({ server, costs, measurements: new Map() });
+  }
+  await measureRounds(all, database, options);
+
+  const results = all.map(
+    ({ server, costs, measurements }): ContenderResults => ({ name: server.contender.name, costs, measurements }),
+  );
+  const tables = renderTables(results, options.operations);
+  say(`\n${tables}`);
+  if (options.showStatements) say(`\n${renderStatements(results, options.operations)}`);
+  if (options.profile) await printProfiles(profileFolders, all);
+  if (options.write) say(`\nwritten to ${await writeResults(options, database.version, tables)}`);
+}

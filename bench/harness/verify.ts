@@ -1,0 +1,88 @@
+/** One pass over every operation before anything is measured: the answers must hold the seeded rows, all of them. */
+import { deepStrictEqual } from 'node:assert';
+import type { Contender, DatabaseFacts, OperationName, Operations } from '../contenders/contender.ts';
+import { idPlaceholder, namePlaceholder, operationNames } from '../contenders/contender.ts';
+import {
+  createdNamePrefix,
+  expectedCreation,
+  expectedGroups,
+  expectedTenant,
+  expectedTenantPage,
+  tenantName,
+} from './dataset.ts';
+import { KeepAliveClient } from './keep-alive-client.ts';
+import type { RunningServer } from './processes.ts';
+import type { StatementCounter } from './statement-counter.ts';
+
+export interface StatementCosts {
+  readonly statementCount: number;
+  readonly roundTripCount: number;
+  readonly statements: readonly string[];
+}
+
+export type CostsByOperation = Readonly<Record<OperationName, StatementCosts>>;
+
+/** Often enough that plans are cached and pools are filled, and the statements of start-up are behind. */
+const repetitions = 40;
+
+const verifiedTenantNumber = 4_321;
+
+const byName = (left: { readonly name: string }, right: { readonly name: string }): number =>
+  left.name < right.name ? -1 : 1;
+
+function compare(operations: Operations, name: OperationName, createdName: string, body: string): void {
+  if (name === 'tenant') deepStrictEqual(operations.tenant.read(body), expectedTenant(verifiedTenantNumber));
+  if (name === 'tenantPage') deepStrictEqual(operations.tenantPage.read(body), expectedTenantPage());
+  if (name === 'createTenant') deepStrictEqual(operations.createTenant.read(body), expectedCreation(createdName));
+  // The order of the groups themselves is each server's own.
+  if (name === 'groups') deepStrictEqual([...operations.groups.read(body)].sort(byName), expectedGroups());
+}
+
+async function verifyOperation(
+  contender: Contender,
+  client: KeepAliveClient,
+  operations: Operations,
+  name: OperationName,
+  counter: StatementCounter,
+): Promise<StatementCosts> {
+  for (let repetition = 1; repetition <= repetitions; repetition += 1) {
+    counter.reset();
+    const createdName = `${createdNamePrefix}verify-${contender.name}-${repetition}`;
+    const body = operations[name].bodyTemplate
+      .replaceAll(namePlaceholder, name === 'createTenant' ? createdName : tenantName(verifiedTenantNumber))
+      .replaceAll(idPlaceholder, crypto.randomUUID());
+    const answer = await client.send(body);
+    const text = answer.body.toString('utf8');
+    try {
+      deepStrictEqual(answer.status, 200);
+      compare(operations, name, createdName, text);
+    } catch (error) {
+      throw new Error(
+        `${contender.name} answers ${name} wrongly: ${(error as Error).message}\n${text.slice(0, 2_000)}`,
+      );
+    }
+  }
+  return {
+    statementCount: counter.statementCount(),
+    roundTripCount: counter.roundTripCount(),
+    statements: counter.statements(),
+  };
+}
+
+export async function verifyServer(
+  server: RunningServer,
+  facts: DatabaseFacts,
+  counter: StatementCounter,
+): Promise<CostsByOperation> {
+  const operations = server.contender.operations(facts);
+  const client = await KeepAliveClient.open(server.target);
+  try {
+    const costs: Partial<Record<OperationName, StatementCosts>> = {};
+    for (const name of operationNames) {
+      costs[name] = await verifyOperation(server.contender, client, operations, name, counter);
+    }
+    return costs as CostsByOperation;
+  } finally {
+    client.close();
+  }
+}
