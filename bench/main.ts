@@ -1,4 +1,4 @@
-import { cleanUp, cleanUpOnSignals } from './harness/cleanup.ts';
+import { cleanUp, cleanUpOnSignals, wasInterrupted } from './harness/cleanup.ts';
 import { installPeers } from './harness/install.ts';
 import { readOptions, usage } from './harness/options.ts';
 
@@ -17,8 +17,10 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  if (!wasInterrupted()) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 } finally {
   await cleanUp();
 }

@@ -4,6 +4,10 @@ type Undo = () => Promise<void> | void;
 
 const undos: Undo[] = [];
 let running: Promise<void> | undefined;
+let interrupted = false;
+
+/** After Ctrl-C everything fails that was under way, and none of it is news. */
+export const wasInterrupted = (): boolean => interrupted;
 
 /** The returned function undoes it now, once. */
 export function onCleanup(undo: Undo): () => Promise<void> {
@@ -39,6 +43,8 @@ export function cleanUpOnSignals(): void {
     ['SIGHUP', 129],
   ] as const) {
     process.once(signal, () => {
+      interrupted = true;
+      process.exitCode = exitCode;
       console.error(`\n${signal}: stopping what was started`);
       void cleanUp().then(() => process.exit(exitCode));
     });

@@ -29,8 +29,15 @@ async function startOwnServer(log: (line: string) => void): Promise<string> {
   onCleanup(() => rm(folder, { recursive: true, force: true }));
   // Run by root, Postgres runs under another account, and has to be able to reach its files here.
   await chmod(folder, 0o755);
-  const server = await startEmbeddedPostgres({ folder: join(folder, 'data'), log });
-  onCleanup(() => server.stop());
+  const starting = startEmbeddedPostgres({ folder: join(folder, 'data'), log });
+  // Registered before it is up: an interrupt in between must not leave it running.
+  onCleanup(() =>
+    starting.then(
+      (server) => server.stop(),
+      () => undefined,
+    ),
+  );
+  const server = await starting;
   const admin = new Client({ connectionString: server.url });
   await admin.connect();
   await admin.query(`create database ${databaseName}`);

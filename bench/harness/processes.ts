@@ -1,6 +1,7 @@
 /** Starts and stops the measured servers and the load generator: only ever by the handle of a process of our own. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -78,10 +79,14 @@ export interface StartOptions {
 
 export async function startServer(contender: Contender, options: StartOptions): Promise<RunningServer> {
   const { databaseUrl, poolSize, nodeOptions = [] } = options;
+  const script = resolve(benchFolder, contender.script);
+  if (!existsSync(script)) {
+    throw new Error(`${contender.name}: there is no ${contender.script} in bench/; name the others with --only`);
+  }
   const scratchFolder = await mkdtemp(join(tmpdir(), 'fairlead-bench-'));
   const removeFolder = onCleanup(() => rm(scratchFolder, { recursive: true, force: true }));
   const port = await findFreePort();
-  const child = spawn(process.execPath, [...nodeOptions, resolve(benchFolder, contender.script)], {
+  const child = spawn(process.execPath, [...nodeOptions, script], {
     cwd: benchFolder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
