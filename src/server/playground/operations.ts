@@ -1,0 +1,22 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The folder of the operations that the playground shows, one file a tab. */
+export const exampleOperationsFolder = fileURLToPath(new URL('../../../examples/operations/', import.meta.url));
+
+/** An operation that a user can run as it stands. */
+export interface ExampleOperation {
+  /** The file's name; its number gives the order of the tabs. */
+  readonly file: string;
+  /** The whole document, its comments too. */
+  readonly text: string;
+}
+
+/** Reads the example operations in the order of their file names. */
+export function readExampleOperations(folder: string = exampleOperationsFolder): readonly ExampleOperation[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.graphql'))
+    .sort()
+    .map((file) => ({ file, text: readFileSync(join(folder, file), 'utf8') }));
+}
