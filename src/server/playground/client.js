@@ -68,7 +68,7 @@ function isJson(text) {
   }
 }
 
-const isHeaderModel = (model) => model !== null && model.uri.path.endsWith('request-headers.json');
+const isHeaderModel = (model) => model?.uri.path.endsWith('request-headers.json') === true;
 
 /**
  * GraphiQL keeps headers per tab, so a key pasted into one tab would be missing in all others. A tab whose headers are

@@ -37,8 +37,8 @@ export interface PageAddresses {
 }
 
 /**
- * GraphiQL's drag code leaves a wrong offset on each tab and its style sheet hides the offset only until the tab has the
- * focus: at the press of a button the tab jumped from under the pointer, and the click missed it.
+ * GraphiQL's drag code leaves a wrong offset on each tab, and its style sheet hides the offset only until the tab has
+ * the focus: at the press of a button the tab jumped from under the pointer, and the click missed it.
  */
 const tabsStayInPlace = '.graphiql-tab { transform: none !important; }';
 
