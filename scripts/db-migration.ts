@@ -66,13 +66,22 @@ const noDatabase: SqlMigrationAwareDriverAdapterFactory = {
   connectToShadowDb: refuse,
 };
 
-/** Prisma's schema engine in this process, on a database or, for comparing schemas, on none. */
-export async function loadSchemaEngine(database: SqlMigrationAwareDriverAdapterFactory = noDatabase) {
+let instantiated: Promise<void> | undefined;
+
+/** Once a process: the engine's JavaScript keeps its instance in a variable that all engines share. */
+const instantiate = (): Promise<void> => (instantiated ??= instantiateOnce());
+
+async function instantiateOnce(): Promise<void> {
   const path = createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg');
   const bytes = await readFile(path.replace(/\.js$/, '.wasm'));
   const { instance } = await WebAssembly.instantiate(bytes, { './schema_engine_bg.js': engineModule });
   setWebAssembly(instance.exports);
   instance.exports.__wbindgen_start();
+}
+
+/** Prisma's schema engine in this process, on a database or, for comparing schemas, on none. */
+export async function loadSchemaEngine(database: SqlMigrationAwareDriverAdapterFactory = noDatabase) {
+  await instantiate();
   const adapter = bindMigrationAwareSqlAdapterFactory(database);
   return engineModule.SchemaEngine.new({ datamodels: undefined }, () => undefined, adapter);
 }

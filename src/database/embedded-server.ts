@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { access, chown, cp, mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -423,7 +424,11 @@ async function spawnServer(
       alive = false;
     });
     child.unref();
-    const server = await untilReady(installation, async () => alive);
+    const server = await untilReady(installation, async () => alive).catch(async (error: unknown) => {
+      // Nobody would ever stop a server that we cannot use.
+      if (alive && child.kill('SIGINT')) await once(child, 'exit');
+      throw error;
+    });
     return server ?? `${failure}${(await readFile(logPath, 'utf8')).slice(offset)}`;
   } finally {
     await logFile.close();
