@@ -3,7 +3,6 @@ import type { z } from 'zod';
 import type { Principal } from '../../access/principal.ts';
 import type { RequiredScopes } from '../../access/scopes.ts';
 import type { Transaction } from '../../database/database.ts';
-import type { OutboxEvent } from '../../live/outbox.ts';
 import type { JsonObject } from '../audit.ts';
 import type { GraphSchemaTypes } from '../builder.ts';
 import type { Services } from '../context.ts';
@@ -17,7 +16,7 @@ export interface CommandScope {
   readonly now: Date;
 }
 
-/** What a command did: its answer, and what the audit log and the rest of the system have to know of it. */
+/** What a command did: its answer, and what the audit log has to know of it. */
 export interface Change<Payload> {
   readonly payload: Payload;
   /** Absent: nothing was changed, so there is nothing to record. */
@@ -28,7 +27,6 @@ export interface Change<Payload> {
     /** The whole row in the graph's words, as it was and as it is; what is equal in both is left out of the log. */
     readonly before?: JsonObject;
     readonly after?: JsonObject;
-    readonly events?: readonly OutboxEvent[];
   };
 }
 

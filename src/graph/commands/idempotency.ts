@@ -84,15 +84,16 @@ export class Idempotency<Payload> {
 
   /** Whether the key was free, or free again after its time. */
   async #take(prisma: Transaction['prisma'], answer: Prisma.InputJsonObject | null): Promise<boolean> {
-    const { credentialId, key, command, now } = this.#attempt;
-    const expiresAt = new Date(now.getTime() + keptForMs);
+    const { credentialId, key, command } = this.#attempt;
+    const now = this.#attempt.now.toISOString();
+    const expiresAt = new Date(this.#attempt.now.getTime() + keptForMs).toISOString();
     const taken = await prisma.$executeRaw`
       INSERT INTO idempotency_record AS record (credential_id, key, command, input_hash, answer, created_at, expires_at)
-      VALUES (${credentialId}, ${key}, ${command}, ${this.#inputHash}, ${answer}::jsonb, ${now}, ${expiresAt})
+      VALUES (${credentialId}, ${key}, ${command}, ${this.#inputHash}, ${answer}::jsonb, ${now}::timestamptz, ${expiresAt}::timestamptz)
       ON CONFLICT (credential_id, key) DO UPDATE
         SET command = excluded.command, input_hash = excluded.input_hash, answer = excluded.answer,
             created_at = excluded.created_at, expires_at = excluded.expires_at
-        WHERE record.expires_at <= ${now}
+        WHERE record.expires_at <= ${now}::timestamptz
     `;
     return taken === 1;
   }

@@ -1,10 +1,11 @@
 import { canonicalJson } from '../../database/canonical-json.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
-import type { AuditRecord, JsonObject } from '../audit.ts';
+import type { OutboxEvent } from '../../live/outbox.ts';
+import { actorOf, type AuditRecord, type JsonObject } from '../audit.ts';
 import type { GraphContext } from '../context.ts';
 import { IdempotencyKeyReusedError, UserError, ValidationError } from '../errors.ts';
 import { decodeAnyId, IdProblem } from '../ids.ts';
-import type { CommandDefinition, UserErrorClass } from './definition.ts';
+import type { Change, CommandDefinition, UserErrorClass } from './definition.ts';
 import { Idempotency, ReplayedError } from './idempotency.ts';
 import { idempotencyKeyRule, validate } from './validation.ts';
 
@@ -40,12 +41,8 @@ export async function runCommand<Input, Payload extends object>(
       const now = clock.now();
       const { payload, changed } = await definition.run(services, { transaction, principal, now }, checked);
       if (changed !== undefined) {
-        const { events, ...change } = changed;
-        await audit.record(
-          transaction,
-          { ...attempt(definition, context, 'SUCCEEDED'), ...change, ...difference(change) },
-          events,
-        );
+        const row = { ...attempt(definition, context, 'SUCCEEDED'), ...changed, ...difference(changed) };
+        await audit.record(transaction, row, [announcement(definition.name, changed)]);
       }
       await idempotency?.keepPayload(transaction, payload);
       return payload;
@@ -106,10 +103,20 @@ function readKey(inInput: unknown, { info }: GraphContext): string | undefined {
 function attempt(definition: AnyDefinition, context: GraphContext, outcome: AuditOutcome): AuditRecord {
   return {
     occurredAt: context.clock.now(),
-    principal: context.principal,
+    actor: actorOf(context.principal),
     info: context.info,
     action: definition.name,
     outcome,
+    ...(context.principal.tenantId === undefined ? {} : { tenantId: context.principal.tenantId }),
+  };
+}
+
+/** Tells the rest of the system that a row changed; whoever needs its values reads them. */
+function announcement(command: string, { target, tenantId }: NonNullable<Change<never>['changed']>): OutboxEvent {
+  return {
+    topic: `${target.type}.changed`,
+    ...(tenantId === undefined ? {} : { tenantId }),
+    payload: { id: target.id, command },
   };
 }
 

@@ -1,0 +1,26 @@
+import { builder } from './builder.ts';
+
+export const TextFilter = builder.inputType('TextFilter', {
+  description: 'Compares a text without regard to case. Every condition that is given has to hold.',
+  fields: (t) => ({
+    equals: t.string({ description: 'Is this.' }),
+    startsWith: t.string({ description: 'Begins with this.' }),
+    contains: t.string({ description: 'Has this in it somewhere.' }),
+  }),
+});
+
+export const IntRange = builder.inputType('IntRange', {
+  description: 'A range of whole numbers, both ends included; a missing end is open.',
+  fields: (t) => ({
+    min: t.int({ description: 'At least this.' }),
+    max: t.int({ description: 'At most this.' }),
+  }),
+});
+
+export const DateTimeRange = builder.inputType('DateTimeRange', {
+  description: 'A range of time; a missing end is open.',
+  fields: (t) => ({
+    from: t.field({ type: 'DateTime', description: 'At this time or later.' }),
+    until: t.field({ type: 'DateTime', description: 'Before this time.' }),
+  }),
+});

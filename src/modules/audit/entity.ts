@@ -1,0 +1,31 @@
+import { defineEntity, type EntityRow } from '../../database/entity.ts';
+import type { AuditEntry } from '../../database/generated/client.ts';
+
+export const auditEntries = defineEntity<AuditEntry>()({
+  name: 'AuditEntry',
+  table: 'audit_entry',
+  columns: [
+    'id',
+    'chainId',
+    'sequence',
+    'previousHash',
+    'hash',
+    'occurredAt',
+    'actorKind',
+    'actorId',
+    'actorName',
+    'action',
+    'targetType',
+    'targetId',
+    'outcome',
+    'errorCode',
+    'attempts',
+    'before',
+    'after',
+    'requestId',
+    'ipAddress',
+    'userAgent',
+  ],
+});
+
+export type AuditEntryRow = EntityRow<typeof auditEntries>;

@@ -1,0 +1,142 @@
+import type { Logger } from 'pino';
+import type { RejectionReason } from '../../access/credentials.ts';
+import type { Database } from '../../database/database.ts';
+import type { AuditRecorder } from '../../graph/audit.ts';
+import type { Clock, RequestInfo } from '../../graph/context.ts';
+
+/** Addresses that are told apart within one flush; the attempts of further ones are counted under one name. */
+const addressesMax = 1_000;
+const otherAddresses = 'other addresses';
+const userAgentLengthMax = 512;
+const minuteMs = 60_000;
+
+/** How long after the end of a minute its count is taken for complete: other processes flush theirs meanwhile. */
+const sealAfterMs = 10_000;
+
+interface Rejection {
+  readonly minute: Date;
+  readonly ipAddress: string;
+  readonly reason: RejectionReason;
+  readonly requestId: string;
+  readonly userAgent: string | null;
+  attempts: number;
+}
+
+/**
+ * Counts attempts without a valid credential by address, reason and minute. A flood costs one row of the audit log a
+ * minute for each address and reason, and one write a second to the database.
+ */
+export class RejectionLog {
+  readonly #database: Database;
+  readonly #audit: AuditRecorder;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #counts = new Map<string, Rejection>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: { database: Database; audit: AuditRecorder; clock: Clock; log: Logger }) {
+    this.#database = parts.database;
+    this.#audit = parts.audit;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+  }
+
+  /** Writes what was counted every `intervalMs`. */
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => {
+      this.flush().catch((error: unknown) => this.#log.error({ err: error }, 'rejected attempts could not be counted'));
+    }, intervalMs);
+    this.#timer.unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  note(reason: RejectionReason, { id, ipAddress, userAgent }: RequestInfo): void {
+    const now = this.#clock.now().getTime();
+    const minute = new Date(now - (now % minuteMs));
+    const known = (address: string) => this.#counts.get(`${minute.getTime()} ${reason} ${address}`);
+    const given = ipAddress ?? 'unknown';
+    const address = this.#counts.size < addressesMax || known(given) !== undefined ? given : otherAddresses;
+    const rejection = known(address);
+    if (rejection !== undefined) {
+      rejection.attempts += 1;
+      return;
+    }
+    this.#counts.set(`${minute.getTime()} ${reason} ${address}`, {
+      minute,
+      ipAddress: address,
+      reason,
+      requestId: id,
+      userAgent: userAgent?.slice(0, userAgentLengthMax) ?? null,
+      attempts: 1,
+    });
+  }
+
+  /** Adds what was counted to what all processes counted, and moves minutes that are over to the audit log. */
+  async flush(): Promise<void> {
+    const counts = [...this.#counts.values()];
+    this.#counts = new Map();
+    try {
+      if (counts.length > 0) await this.#add(counts);
+    } catch (error) {
+      this.#takeBack(counts);
+      throw error;
+    }
+    await this.#seal();
+  }
+
+  async #add(counts: readonly Rejection[]): Promise<void> {
+    const rows = JSON.stringify(
+      counts.map(({ minute, ipAddress, reason, attempts, requestId, userAgent }) => ({
+        minute,
+        ip_address: ipAddress,
+        reason,
+        attempts,
+        request_id: requestId,
+        user_agent: userAgent,
+      })),
+    );
+    await this.#database.prisma.$executeRaw`
+      INSERT INTO rejected_attempt AS known (minute, ip_address, reason, attempts, request_id, user_agent)
+      SELECT minute, ip_address, reason, attempts, request_id, user_agent
+      FROM jsonb_to_recordset(${rows}::jsonb) AS counted (
+        minute timestamptz, ip_address text, reason text, attempts int, request_id text, user_agent text
+      )
+      ON CONFLICT (minute, ip_address, reason) DO UPDATE SET attempts = known.attempts + excluded.attempts
+    `;
+  }
+
+  /** The database was not there: the counts wait for the next time. */
+  #takeBack(counts: readonly Rejection[]): void {
+    for (const rejection of counts) {
+      const key = `${rejection.minute.getTime()} ${rejection.reason} ${rejection.ipAddress}`;
+      const newer = this.#counts.get(key);
+      if (newer === undefined) this.#counts.set(key, rejection);
+      else newer.attempts += rejection.attempts;
+    }
+  }
+
+  async #seal(): Promise<void> {
+    const over = new Date(this.#clock.now().getTime() - minuteMs - sealAfterMs).toISOString();
+    await this.#database.transaction(async (transaction) => {
+      const sealed = await transaction.prisma.$queryRaw<Rejection[]>`
+        DELETE FROM rejected_attempt WHERE minute <= ${over}::timestamptz
+        RETURNING minute, ip_address AS "ipAddress", reason, attempts, request_id AS "requestId", user_agent AS "userAgent"
+      `;
+      for (const { minute, ipAddress, reason, attempts, requestId, userAgent } of sealed) {
+        await this.#audit.record(transaction, {
+          occurredAt: minute,
+          actor: { kind: 'ANONYMOUS', credentialId: null, name: 'without a valid credential' },
+          info: { id: requestId, ipAddress, userAgent, idempotencyKey: null },
+          action: 'authenticate',
+          outcome: 'DENIED',
+          errorCode: reason,
+          attempts,
+        });
+      }
+    });
+  }
+}

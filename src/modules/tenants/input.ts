@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { TenantStatus } from '../../database/generated/enums.ts';
+import { expectedRevision, idOf, nameText, plainText, rule, weight } from '../../graph/commands/validation.ts';
+import { limitsRules } from '../limits/limits.ts';
+import { timeZoneRule, weeklyWindowsRule } from './schedule.ts';
+
+const allowedModelsMax = 1_000;
+const keywordsMax = 1_000;
+
+const distinct = (message: string) =>
+  [(items: readonly string[]) => new Set(items).size === items.length, rule('DUPLICATE', message)] as const;
+
+const listItem = z.string().trim().min(1, 'An entry has 1 to 255 characters.').pipe(plainText(255));
+
+const allowedModels = z
+  .array(listItem)
+  .min(1, 'An allow-list names at least one model; null allows every one, and suspendTenant stops a tenant.')
+  .max(allowedModelsMax, `An allow-list has at most ${allowedModelsMax} models.`)
+  .refine(...distinct('A model is named once.'));
+
+export const guardrailsActions = ['BLOCK', 'REDACT', 'LOG_ONLY'] as const;
+
+export const guardrailsPolicy = z.object({
+  action: z.enum(guardrailsActions),
+  scanners: z.array(listItem).max(keywordsMax, `At most ${keywordsMax} scanners.`),
+  guardModel: listItem.nullish().transform((model) => model ?? null),
+  banKeywords: z.array(listItem).max(keywordsMax, `At most ${keywordsMax} keywords.`),
+  failOpen: z.boolean(),
+});
+
+export type GuardrailsPolicy = z.infer<typeof guardrailsPolicy>;
+
+const contactEmail = z.union([z.literal(''), z.email('An e-mail address, such as ops@example.com, or empty.')], {
+  error: 'An e-mail address, such as ops@example.com, or empty.',
+});
+
+/** What a caller may say of a tenant besides its name, weight, group and limits. */
+const details = {
+  description: plainText(2_000).optional(),
+  organization: plainText(255).optional(),
+  contactEmail: contactEmail.optional(),
+  timeZone: timeZoneRule.optional(),
+  activeFrom: z.date().nullish(),
+  activeUntil: z.date().nullish(),
+  weeklyWindows: weeklyWindowsRule.nullish(),
+  allowedModels: allowedModels.nullish(),
+  tracingEnabled: z.boolean().optional(),
+  guardrailsPolicy: guardrailsPolicy.nullish(),
+  synthetic: z.boolean().optional(),
+};
+
+const ofTenant = { tenantId: idOf('Tenant'), expectedRevision };
+
+export const createTenantRules = z.object({
+  name: nameText,
+  weight: weight.optional(),
+  fairshareGroupId: idOf('FairshareGroup').nullish(),
+  limits: limitsRules.nullish(),
+  ...details,
+});
+
+export const updateTenantRules = z.object({ ...ofTenant, name: nameText.optional(), ...details });
+
+export const setTenantWeightRules = z.object({ ...ofTenant, weight });
+
+export const setTenantLimitsRules = z.object({ ...ofTenant, limits: limitsRules });
+
+export const setTenantGroupRules = z.object({ ...ofTenant, fairshareGroupId: idOf('FairshareGroup') });
+
+export const tenantStatusRules = z.object(ofTenant);
+
+export const deleteTenantRules = z.object({ ...ofTenant, cascade: z.boolean(), dryRun: z.boolean() });
+
+export type CreateTenant = z.infer<typeof createTenantRules>;
+export type UpdateTenant = z.infer<typeof updateTenantRules>;
+export type TenantDetails = Omit<UpdateTenant, 'tenantId' | 'expectedRevision' | 'name'>;
+export type TenantReference = z.infer<typeof tenantStatusRules>;
+export type DeleteTenant = z.infer<typeof deleteTenantRules>;
+
+export const tenantStatuses = Object.values(TenantStatus);

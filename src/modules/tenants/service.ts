@@ -1,0 +1,260 @@
+import type { Principal } from '../../access/principal.ts';
+import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
+import type { TenantStatus } from '../../database/generated/enums.ts';
+import type { Order } from '../../database/pages.ts';
+import { childConnection } from '../../graph/child-lists.ts';
+import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { foldName } from '../../graph/commands/validation.ts';
+import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
+import { expectRevision, InvalidStateError, NameTakenError, NotFoundError } from '../../graph/errors.ts';
+import { newId } from '../../graph/ids.ts';
+import type { FairshareGroupRow } from '../fairshare-groups/entity.ts';
+import type { FairshareGroupService, GroupMembers } from '../fairshare-groups/service.ts';
+import { type LimitsPatch, limitsData } from '../limits/limits.ts';
+import { type TenantRow, tenants } from './entity.ts';
+import { describeTenant, detailsData, differs } from './data.ts';
+import { type RowCount, TenantHasChildrenError } from './errors.ts';
+import { type TenantFilter, tenantConditions } from './filter.ts';
+import type { CreateTenant, DeleteTenant, TenantReference, UpdateTenant } from './input.ts';
+
+declare module '../../graph/context.ts' {
+  interface Services {
+    tenants: TenantService;
+  }
+}
+
+/** Rows that belong to a tenant and go with it. Each module that has such rows adds itself. */
+export interface TenantChildren {
+  /** The type's name in the graph. */
+  readonly type: string;
+  /** How many of them are in use; those that are not do not stop a tenant from being deleted. */
+  countLive(transaction: Transaction, tenantId: string): Promise<number>;
+  /** Deletes all of them. */
+  deleteAll(transaction: Transaction, tenantId: string): Promise<void>;
+}
+
+interface TenantAnswer {
+  readonly tenant: TenantRow;
+}
+
+interface DeletedTenantAnswer {
+  readonly deletedTenantId: string;
+  readonly dryRun: boolean;
+  readonly removed: readonly RowCount[];
+}
+
+type TenantData = Prisma.TenantUncheckedUpdateInput;
+
+const { sql } = Prisma;
+
+/** The customers of a deployment. */
+export class TenantService implements GroupMembers {
+  readonly #database: Database;
+  readonly #groups: FairshareGroupService;
+  readonly #children: TenantChildren[] = [];
+
+  constructor(database: Database, groups: FairshareGroupService) {
+    this.#database = database;
+    this.#groups = groups;
+    groups.addMembers(this);
+  }
+
+  /** Has the rows of another module counted and deleted with their tenant. */
+  addChildren(children: TenantChildren): void {
+    this.#children.push(children);
+  }
+
+  find(principal: Principal, by: { id: string } | { name: string }): Promise<TenantRow | undefined> {
+    const where = 'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
+    return this.#database.reader.find(tenants, [where, ...visibleTo(principal)]);
+  }
+
+  /** The tenants with these ids, by id; those that the principal cannot see are absent. */
+  byIds(principal: Principal, ids: readonly string[]): Promise<Map<string, TenantRow>> {
+    return this.#database.reader.byIds(tenants, ids, visibleTo(principal));
+  }
+
+  async list(
+    principal: Principal,
+    filter: TenantFilter,
+    order: Order<TenantRow>,
+    paging: PageArguments,
+  ): Promise<Connection<TenantRow>> {
+    const where = [...tenantConditions(filter), ...visibleTo(principal)];
+    const request = readPageArguments(tenants, paging, order);
+    const page = await this.#database.reader.page(tenants, { ...request, where });
+    return connectionOf(tenants, order, page, () => this.#database.reader.count(tenants, where));
+  }
+
+  /** The tenants of one group; asked for many groups in one request, one statement for all of them. */
+  listOfGroup(
+    request: { readonly principal: Principal },
+    fairshareGroupId: string,
+    filter: TenantFilter,
+    order: Order<TenantRow>,
+    paging: PageArguments,
+  ): Promise<Connection<TenantRow>> {
+    return childConnection(request, this.#database.reader, fairshareGroupId, {
+      entity: tenants,
+      by: 'fairshareGroupId',
+      where: [...tenantConditions(filter), ...visibleTo(request.principal)],
+      request: readPageArguments(tenants, paging, order),
+    });
+  }
+
+  async create(
+    { transaction, now }: CommandScope,
+    { name, weight, fairshareGroupId, limits, ...details }: CreateTenant,
+  ): Promise<Change<TenantAnswer>> {
+    const fairshareGroup = isGiven(fairshareGroupId)
+      ? await this.#groups.holdForMember(transaction, fairshareGroupId, ['fairshareGroupId'])
+      : await this.#groups.holdDefault(transaction);
+    const created = await orNameTaken(
+      transaction.prisma.tenant.create({
+        data: {
+          ...detailsData(details, {}),
+          ...limitsData(limits ?? {}, {}, now),
+          id: newId(),
+          name,
+          nameFolded: foldName(name),
+          ...(weight === undefined ? {} : { weight }),
+          fairshareGroupId: fairshareGroup.id,
+          createdAt: now,
+          updatedAt: now,
+        },
+      }),
+    );
+    const tenant = { ...created, fairshareGroup };
+    return { payload: { tenant }, changed: { ...aboutTenant(tenant), after: describeTenant(tenant) } };
+  }
+
+  update(scope: CommandScope, { tenantId, expectedRevision, name, ...details }: UpdateTenant): Promise<Change<TenantAnswer>> {
+    return this.#change(scope, { tenantId, expectedRevision }, (tenant) => ({
+      ...detailsData(details, tenant),
+      ...(name === undefined ? {} : { name, nameFolded: foldName(name) }),
+    }));
+  }
+
+  setWeight(scope: CommandScope, { weight, ...reference }: TenantReference & { weight: number }) {
+    return this.#change(scope, reference, () => ({ weight }));
+  }
+
+  setLimits(scope: CommandScope, { limits, ...reference }: TenantReference & { limits: LimitsPatch }) {
+    return this.#change(scope, reference, (tenant) => limitsData(limits, tenant, scope.now));
+  }
+
+  async setGroup(
+    scope: CommandScope,
+    { fairshareGroupId, ...reference }: TenantReference & { fairshareGroupId: string },
+  ): Promise<Change<TenantAnswer>> {
+    const fairshareGroup = await this.#groups.holdForMember(scope.transaction, fairshareGroupId, ['fairshareGroupId']);
+    return this.#change(scope, reference, () => ({ fairshareGroupId }), fairshareGroup);
+  }
+
+  suspend(scope: CommandScope, reference: TenantReference): Promise<Change<TenantAnswer>> {
+    return this.#setStatus(scope, reference, 'SUSPENDED', ['ACTIVE']);
+  }
+
+  resume(scope: CommandScope, reference: TenantReference): Promise<Change<TenantAnswer>> {
+    return this.#setStatus(scope, reference, 'ACTIVE', ['SUSPENDED', 'ARCHIVED']);
+  }
+
+  archive(scope: CommandScope, reference: TenantReference): Promise<Change<TenantAnswer>> {
+    return this.#setStatus(scope, reference, 'ARCHIVED', ['ACTIVE', 'SUSPENDED']);
+  }
+
+  async delete(scope: CommandScope, input: DeleteTenant): Promise<Change<DeletedTenantAnswer>> {
+    const { transaction } = scope;
+    const tenant = await this.#lock(scope, input);
+    const children: RowCount[] = [];
+    for (const { type, countLive } of this.#children) {
+      const count = await countLive(transaction, tenant.id);
+      if (count > 0) children.push({ type, count });
+    }
+    const removed = [...children, { type: 'Tenant', count: 1 }];
+    const payload = { deletedTenantId: tenant.id, dryRun: input.dryRun, removed };
+    if (input.dryRun) return unchanged(payload);
+    if (children.length > 0 && !input.cascade) throw new TenantHasChildrenError(children);
+    for (const { deleteAll } of this.#children) await deleteAll(transaction, tenant.id);
+    await transaction.prisma.tenant.delete({ where: { id: tenant.id }, select: { id: true } });
+    return { payload, changed: { ...aboutTenant(tenant), before: describeTenant(tenant) } };
+  }
+
+  async moveAll({ transaction, now }: CommandScope, fromGroupId: string, toGroupId: string): Promise<number> {
+    const { count } = await transaction.prisma.tenant.updateMany({
+      where: { fairshareGroupId: fromGroupId },
+      data: { fairshareGroupId: toGroupId, revision: { increment: 1 }, updatedAt: now },
+    });
+    return count;
+  }
+
+  #setStatus(
+    scope: CommandScope,
+    reference: TenantReference,
+    status: TenantStatus,
+    from: readonly TenantStatus[],
+  ): Promise<Change<TenantAnswer>> {
+    return this.#change(scope, reference, (tenant) => {
+      if (tenant.status !== status && !from.includes(tenant.status)) {
+        throw new InvalidStateError(
+          `The tenant is ${tenant.status}; only ${from.join(' or ')} ones become ${status}.`,
+          tenant.status,
+          ['tenantId'],
+        );
+      }
+      return { status };
+    });
+  }
+
+  /** Locks the row, applies what differs and counts the revision; nothing that differs means nothing is written. */
+  async #change(
+    scope: CommandScope,
+    reference: TenantReference,
+    decide: (tenant: TenantRow) => TenantData,
+    newGroup?: FairshareGroupRow,
+  ): Promise<Change<TenantAnswer>> {
+    const before = await this.#lock(scope, reference);
+    const data = decide(before);
+    if (before.status === 'ARCHIVED' && data.status === undefined) {
+      throw new InvalidStateError('The tenant is archived; resume it before you change it.', before.status, ['tenantId']);
+    }
+    const fairshareGroup = newGroup ?? before.fairshareGroup;
+    if (!differs(before, data)) return unchanged({ tenant: before });
+    const updated = await orNameTaken(
+      scope.transaction.prisma.tenant.update({
+        where: { id: before.id },
+        data: { ...data, revision: { increment: 1 }, updatedAt: scope.now },
+      }),
+    );
+    const tenant = { ...updated, fairshareGroup };
+    return {
+      payload: { tenant },
+      changed: { ...aboutTenant(tenant), before: describeTenant(before), after: describeTenant(tenant) },
+    };
+  }
+
+  async #lock({ transaction, principal }: CommandScope, reference: TenantReference): Promise<TenantRow> {
+    const where = [sql`t.id = ${reference.tenantId}::uuid`, ...visibleTo(principal)];
+    const tenant = await transaction.reader.find(tenants, where, 'UPDATE');
+    if (tenant === undefined) throw new NotFoundError('tenant', ['tenantId']);
+    expectRevision(tenant, reference.expectedRevision);
+    return tenant;
+  }
+}
+
+/** A tenant sees itself and no other. */
+const visibleTo = ({ tenantId }: Principal): Prisma.Sql[] =>
+  tenantId === undefined ? [] : [sql`t.id = ${tenantId}::uuid`];
+
+const aboutTenant = ({ id }: TenantRow) => ({ target: { type: 'Tenant', id } as const, tenantId: id });
+
+const isGiven = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
+
+async function orNameTaken<Result>(write: Promise<Result>): Promise<Result> {
+  try {
+    return await write;
+  } catch (error) {
+    throw isUniqueViolation(error) ? new NameTakenError('tenant') : error;
+  }
+}
