@@ -3,19 +3,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import {
-  EmbeddedPostgresError,
-  type Installation,
-  type RunningServer,
-  clientOf,
-  ensureCluster,
-  findServer,
-  locateInstallation,
-  startServer,
-  stopServer,
-} from './embedded-server.ts';
+import { EmbeddedPostgresError, type Installation, ensureCluster, locateInstallation } from './embedded-files.ts';
+import { type RunningServer, clientOf, findServer, startServer, stopServer } from './embedded-server.ts';
 
-export { EmbeddedPostgresError } from './embedded-server.ts';
+export { EmbeddedPostgresError } from './embedded-files.ts';
 
 /** Our use of an embedded server that may have other users. */
 export interface EmbeddedPostgres {
