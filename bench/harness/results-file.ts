@@ -1,6 +1,5 @@
 /** bench/RESULTS.md: only what stands between the markers is written by a run; the rest is written by hand and stays. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Options } from './options.ts';
@@ -21,12 +20,22 @@ Not written yet.
 
 const systemNames: Readonly<Record<string, string>> = { linux: 'Linux', darwin: 'macOS', win32: 'Windows' };
 
-function versionOf(packageName: string, from: string): string {
-  const manifest = createRequire(join(from, 'package.json')).resolve(`${packageName}/package.json`);
-  return (createRequire(import.meta.url)(manifest) as { readonly version: string }).version;
+/** Read as a file: not every package exports its manifest. */
+async function versionOf(packageName: string, folder: string): Promise<string> {
+  const manifest = await readFile(join(folder, 'node_modules', packageName, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { readonly version: string }).version;
 }
 
-function describeRun(options: Options, postgresVersion: string): string {
+/** As it was typed, but for the address of a database, which may hold a password. */
+function commandLine(): string {
+  const args = process.argv.slice(2).map((arg, index, all) => {
+    if (all[index - 1] === '--database-url') return '…';
+    return arg.replace(/^(--database-url=).*/, '$1…');
+  });
+  return ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' ');
+}
+
+async function describeRun(options: Options, postgresVersion: string): Promise<string> {
   const root = join(benchFolder, '..');
   const hardware = [
     `${availableParallelism()} cores`,
@@ -36,14 +45,14 @@ function describeRun(options: Options, postgresVersion: string): string {
   const versions = [
     `Node ${process.versions.node}`,
     `Postgres ${postgresVersion}`,
-    `Prisma ${versionOf('@prisma/client', root)}`,
-    `graphql-yoga ${versionOf('graphql-yoga', root)}`,
-    `PostGraphile ${versionOf('postgraphile', benchFolder)}`,
-    `pg ${versionOf('pg', benchFolder)}`,
+    `Prisma ${await versionOf('@prisma/client', root)}`,
+    `graphql-yoga ${await versionOf('graphql-yoga', root)}`,
+    `PostGraphile ${await versionOf('postgraphile', benchFolder)}`,
+    `pg ${await versionOf('pg', benchFolder)}`,
   ];
   return [
     `- Date: ${new Date().toISOString().slice(0, 10)}`,
-    `- Command: \`npm run bench\``,
+    `- Command: \`${commandLine()}\``,
     `- Machine: ${hardware.join(', ')}; servers, Postgres and the load generator share it`,
     `- Versions: ${versions.join(', ')}`,
     `- Load: ${options.connectionCount} keep-alive connections, each with one request in flight, to one server at a ` +
@@ -77,7 +86,7 @@ export async function writeResults(options: Options, postgresVersion: string, ta
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   if (from === -1 || to < from) throw new Error('RESULTS.md has lost its markers; put them back or remove the file');
-  const measured = [begin, describeRun(options, postgresVersion), whatIsCompared, tables, end].join('\n\n');
+  const measured = [begin, await describeRun(options, postgresVersion), whatIsCompared, tables, end].join('\n\n');
   await writeFile(file, text.slice(0, from) + measured + text.slice(to + end.length));
   return file;
 }
