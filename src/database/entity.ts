@@ -20,11 +20,11 @@ export interface Entity<Row> {
 }
 
 /** The row that an entity reads. */
-export type EntityRow<E> = E extends Entity<infer Row> ? Row : never;
+export type EntityRow<E> = E extends { decode(raw: never): infer Row } ? Row : never;
 
 /** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
 interface Join<Columns extends string> {
-  readonly entity: Entity<never>;
+  readonly entity: Pick<Entity<never>, 'table' | 'columns'>;
   /** The foreign key of the main table, which is never null. */
   readonly by: Columns;
 }

@@ -75,6 +75,7 @@ export const builder = new SchemaBuilder<GraphTypes>({
     nodeQueryOptions: {
       description: 'The object with this id; null when there is none that you may see.',
       authScopes: { anyOf: [] },
+      complexity: 1,
       args: { id: { description: 'The id of an object of any type.' } },
     },
     nodesQueryOptions: {

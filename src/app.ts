@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import type { GraphQLSchema } from 'graphql';
+import { type Logger, pino } from 'pino';
+import { Authenticator, type CredentialSource } from './access/authenticator.ts';
+import { type RootKeyFile, readOrMakeRootKey, rootKeySource } from './access/root-keys.ts';
+import { hashSecret } from './access/secrets.ts';
+import type { Config } from './config.ts';
+import { type Database, openDatabase } from './database/database.ts';
+import { startEmbeddedPostgres } from './database/embedded.ts';
+import { startHousekeeping } from './database/housekeeping.ts';
+import { applyMigrations, migrationsAreApplied } from './database/migrations.ts';
+import { type Clock, type Services, systemClock } from './graph/context.ts';
+import { LocalCostBudget } from './graph/cost.ts';
+import { EventBus } from './live/event-bus.ts';
+import { RejectionLog } from './modules/audit/rejections.ts';
+import { AuditService } from './modules/audit/service.ts';
+import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { TenantService } from './modules/tenants/service.ts';
+import { schema } from './schema.ts';
+import { listen } from './server/http.ts';
+import { Metrics } from './server/metrics.ts';
+import { ErrorPresenter } from './server/plugins/errors.ts';
+
+/** One running program. A process can have any number of them. */
+export interface App {
+  /** Where it listens: `http://127.0.0.1:4000`. */
+  readonly url: string;
+  readonly schema: GraphQLSchema;
+  readonly database: Database;
+  readonly services: Services;
+  readonly rejections: RejectionLog;
+  readonly metrics: Metrics;
+  /** The root admin key kept under the home folder, unless the configuration gives one. */
+  readonly rootKey: RootKeyFile | undefined;
+  /** Ends subscriptions, lets requests in flight finish, then gives the database up. May be called again. */
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Credentials that are accepted besides the root admin keys. */
+  readonly credentialSources?: readonly CredentialSource[];
+  /** Default: JSON lines on standard output, at the level of the configuration. */
+  readonly log?: Logger;
+}
+
+const rejectionFlushMs = 1_000;
+
+/**
+ * Starts the whole program: database, migrations, services, graph, HTTP.
+ *
+ * @throws {EmbeddedPostgresError | MigrationError | ListenError} when a part of it cannot start; those that had started
+ * are stopped again
+ */
+export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? pino({ level: config.logLevel });
+  const closers: (() => Promise<unknown> | void)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const url = config.database.url ?? (await startOwnPostgres(config, log, closers));
+    const { applied } = await applyMigrations({ url });
+    if (applied.length > 0) log.info({ applied }, 'applied migrations');
+
+    const database = openDatabase({
+      url,
+      poolSize: config.database.poolSize,
+      onConnectionError: (error) => log.warn({ err: error }, 'a connection to the database broke'),
+    });
+    closers.push(() => database.close());
+    const events = new EventBus(database, log);
+    await events.start();
+    closers.push(() => events.close());
+    closers.push(startHousekeeping(database, log));
+
+    const fairshareGroups = new FairshareGroupService(database);
+    const tenants = new TenantService(database, fairshareGroups);
+    const audit = new AuditService(database, events);
+    const services: Services = { audit, fairshareGroups, tenants };
+
+    const rejections = new RejectionLog({ database, audit, clock, log });
+    rejections.start(rejectionFlushMs);
+    closers.push(() => rejections.close());
+
+    const rootKey = config.rootKeys.sha256.length === 0 ? await readOrMakeRootKey(config.home) : undefined;
+    const rootKeys = rootKey === undefined ? config.rootKeys.sha256 : [hashSecret(rootKey.key).toString('hex')];
+    const metrics = new Metrics(database.pool);
+    const server = await listen({
+      config,
+      schema,
+      log,
+      metrics,
+      authenticator: new Authenticator([rootKeySource(rootKeys), ...(options.credentialSources ?? [])]),
+      budget: new LocalCostBudget(config.graph.cost, clock),
+      presenter: new ErrorPresenter({ log, suggestions: config.graph.suggestions }),
+      program: { services, database, audit, clock },
+      isReady: () => migrationsAreApplied(database.pool).catch(() => false),
+      onRejected: (reason, info) => {
+        metrics.rejectedRequests.inc({ reason });
+        rejections.note(reason, info);
+      },
+    });
+    closers.push(() => server.drain());
+
+    let closing: Promise<void> | undefined;
+    return {
+      url: `http://${hostInUrl(config.http.host)}:${server.port}`,
+      schema,
+      database,
+      services,
+      rejections,
+      metrics,
+      rootKey,
+      close: () => (closing ??= closeAll()),
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function startOwnPostgres(config: Config, log: Logger, closers: (() => Promise<unknown> | void)[]): Promise<string> {
+  const postgres = await startEmbeddedPostgres({
+    folder: join(config.home, 'postgres'),
+    log: (message) => log.info(message),
+  });
+  closers.push(() => postgres.stop());
+  return postgres.url;
+}
+
+/** A server that listens on every address is reached at this machine's own. */
+function hostInUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}

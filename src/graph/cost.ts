@@ -1,0 +1,123 @@
+import { complexityFromQuery } from '@pothos/plugin-complexity';
+import { type DocumentNode, type GraphQLSchema, Kind, visit } from 'graphql';
+import type { Clock } from './context.ts';
+
+export interface CostLimits {
+  /** The most that one operation may cost. */
+  readonly maxPerOperation: number;
+  /** What a credential can spend at once. */
+  readonly capacity: number;
+  /** How fast that refills. */
+  readonly perSecond: number;
+}
+
+/** What a credential has left. */
+export interface Balance {
+  readonly allowed: boolean;
+  readonly remaining: number;
+  /** How long until as much as was asked is there; 0 when it is. */
+  readonly retryAfterMs: number;
+}
+
+/**
+ * What callers may spend. An interface, since the accounts of several replicas can be kept in one place; this process
+ * is the owner of its own.
+ */
+export interface CostBudget {
+  /** Takes the cost from the credential's account, or nothing at all when there is not enough. */
+  spend(credentialId: string, cost: number): Balance | Promise<Balance>;
+}
+
+/** Accounts in the memory of this process: token buckets, full at first. */
+export class LocalCostBudget implements CostBudget {
+  readonly #limits: CostLimits;
+  readonly #clock: Clock;
+  readonly #accounts = new Map<string, { balance: number; at: number }>();
+
+  constructor(limits: CostLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  spend(credentialId: string, cost: number): Balance {
+    const { capacity, perSecond } = this.#limits;
+    const now = this.#clock.now().getTime();
+    const account = this.#accounts.get(credentialId) ?? { balance: capacity, at: now };
+    const refilled = (Math.max(0, now - account.at) * perSecond) / 1_000;
+    const balance = Math.min(capacity, account.balance + refilled);
+    const allowed = balance >= cost;
+    const remaining = allowed ? balance - cost : balance;
+    this.#accounts.set(credentialId, { balance: remaining, at: now });
+    return {
+      allowed,
+      remaining: Math.floor(remaining),
+      retryAfterMs: allowed ? 0 : Math.ceil(((cost - balance) * 1_000) / perSecond),
+    };
+  }
+}
+
+/** Remembered costs of one document: it has as many as there are sizes of pages that callers ask of it. */
+const rememberedMax = 100;
+
+/**
+ * Computes what an operation costs from what its fields declare. The cost of a document depends on few of its
+ * variables, so it is computed once for each of their values.
+ */
+export class CostCalculator {
+  readonly #schema: GraphQLSchema;
+  readonly #documents = new WeakMap<DocumentNode, { variables: readonly string[]; costs: Map<string, number> }>();
+
+  constructor(schema: GraphQLSchema) {
+    this.#schema = schema;
+  }
+
+  costOf(document: DocumentNode, operationName: string | null | undefined, variables: Record<string, unknown>): number {
+    const known = this.#documents.get(document) ?? { variables: costVariables(document), costs: new Map() };
+    this.#documents.set(document, known);
+    const key = JSON.stringify([operationName ?? null, ...known.variables.map((name) => sizeOf(variables[name]))]);
+    const remembered = known.costs.get(key);
+    if (remembered !== undefined) return remembered;
+    const { complexity } = complexityFromQuery(onlyOperation(document, operationName), {
+      schema: this.#schema,
+      variables,
+    });
+    if (known.costs.size >= rememberedMax) known.costs.clear();
+    known.costs.set(key, complexity);
+    return complexity;
+  }
+}
+
+/** The arguments that multiply a cost. */
+const costArguments: ReadonlySet<string> = new Set(['first', 'last', 'ids']);
+
+/** The variables on which a document's cost can depend: those of pages, and those that leave fields out. */
+function costVariables(document: DocumentNode): readonly string[] {
+  const names = new Set<string>();
+  const note = (node: { readonly name: { readonly value: string } }): void => {
+    names.add(node.name.value);
+  };
+  visit(document, {
+    Argument: (argument) => {
+      if (costArguments.has(argument.name.value)) visit(argument, { Variable: note });
+      return undefined;
+    },
+    Directive: (directive) => {
+      visit(directive, { Variable: note });
+    },
+  });
+  return [...names];
+}
+
+/** Of a list, the cost depends on its length alone. */
+const sizeOf = (value: unknown): unknown => (Array.isArray(value) ? value.length : value);
+
+/** A document can hold several operations, of which one is carried out. */
+function onlyOperation(document: DocumentNode, operationName: string | null | undefined): DocumentNode {
+  if (!operationName) return document;
+  return {
+    ...document,
+    definitions: document.definitions.filter(
+      (definition) => definition.kind !== Kind.OPERATION_DEFINITION || definition.name?.value === operationName,
+    ),
+  };
+}

@@ -1,0 +1,11 @@
+import { builder } from './graph/builder.ts';
+import { directives } from './graph/directives.ts';
+import './graph/error-types.ts';
+import './modules/audit/schema.ts';
+import './modules/fairshare-groups/commands.ts';
+import './modules/fairshare-groups/schema.ts';
+import './modules/tenants/commands.ts';
+import './modules/tenants/schema.ts';
+
+/** The whole graph: every module that is imported above. */
+export const schema = builder.toSchema({ directives });

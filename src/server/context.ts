@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import type { Principal } from '../access/principal.ts';
+import type { RequestInfo } from '../graph/context.ts';
+
+/** What the HTTP server gives to yoga, and yoga to its plugins and to the context of resolvers. */
+export interface ServerContext {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly info: RequestInfo;
+  /** Set by the authentication plugin before anything is parsed. */
+  principal?: Principal;
+}
+
+const requestIdPattern = /^[\w.:-]{1,128}$/;
+
+/**
+ * What is known of a request.
+ *
+ * @param trustProxy whether X-Forwarded-For names the client: the last address in it, which the nearest proxy wrote
+ */
+export function requestInfo(request: IncomingMessage, trustProxy: boolean): RequestInfo {
+  const header = (name: string): string | undefined => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value.at(-1) : value;
+  };
+  const given = header('x-request-id');
+  const forwarded = trustProxy ? header('x-forwarded-for')?.split(',').at(-1)?.trim() : undefined;
+  return {
+    id: given !== undefined && requestIdPattern.test(given) ? given : randomUUID(),
+    ipAddress: forwarded || (request.socket.remoteAddress ?? null),
+    userAgent: header('user-agent') ?? null,
+    idempotencyKey: header('idempotency-key') ?? null,
+  };
+}

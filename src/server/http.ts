@@ -1,0 +1,124 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import type { Logger } from 'pino';
+import type { Config } from '../config.ts';
+import { requestInfo } from './context.ts';
+import type { Metrics } from './metrics.ts';
+import { createPlayground } from './playground.ts';
+import { openSockets } from './sockets.ts';
+import { createGraphEndpoint, type GraphParts } from './yoga.ts';
+
+export interface HttpParts extends GraphParts {
+  readonly log: Logger;
+  /** Whether the database can be reached and has every migration. */
+  readonly isReady: () => Promise<boolean>;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  /** Takes no new requests, ends subscriptions, lets what is in flight finish, then closes. */
+  drain(): Promise<void>;
+}
+
+/** The port is taken, or not ours to take. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+/** Starts to listen. @throws {ListenError} when the address cannot be had */
+export async function listen(parts: HttpParts): Promise<HttpServer> {
+  const { config, schema, log } = parts;
+  const yoga = createGraphEndpoint(parts);
+  const playground = config.graph.playground
+    ? createPlayground({
+        endpoint: '/graphql',
+        schema: config.graph.introspection ? schema : undefined,
+        onError: (error) => log.error({ err: error }, 'the playground failed'),
+      })
+    : undefined;
+  const state = { draining: false, streams: new Set<ServerResponse>() };
+  const monitoring = monitoringRoutes(parts, state);
+
+  const server = createServer((request, response) => {
+    if (state.draining) response.setHeader('connection', 'close');
+    const path = request.url?.split('?')[0] ?? '/';
+    const route = monitoring[path];
+    if (route !== undefined) return void route(request, response);
+    if (path === '/graphql') {
+      const info = requestInfo(request, config.http.trustProxy);
+      response.setHeader('x-request-id', info.id);
+      if (request.headers.accept?.includes('text/event-stream')) {
+        state.streams.add(response);
+        response.on('close', () => state.streams.delete(response));
+      }
+      return void yoga.handle(request, response, { info });
+    }
+    if (playground?.handle(request, response)) return;
+    sendJson(response, 404, { error: `There is nothing at ${path}. The graph is at /graphql.` });
+  });
+  const sockets = openSockets(server, yoga, parts);
+  await bind(server, config.http);
+  // The address of a TCP server is an object.
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    drain: async () => {
+      state.draining = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      await sockets.close();
+      for (const response of state.streams) response.end();
+      server.closeIdleConnections();
+      const late = setTimeout(() => {
+        log.warn('requests in flight took longer than the drain may; their connections are closed');
+        server.closeAllConnections();
+      }, config.http.drainTimeoutMs);
+      await closed;
+      clearTimeout(late);
+    },
+  };
+}
+
+async function bind(server: Server, { host, port }: Config['http']): Promise<void> {
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EADDRINUSE') {
+      throw new ListenError(
+        `Port ${port} of ${host} is in use by another program. Stop that program, or choose another port: PORT=${port + 1} npm start`,
+      );
+    }
+    if (code === 'EACCES') throw new ListenError(`Port ${port} of ${host} needs rights that this user does not have.`);
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      throw new ListenError(`HOST=${host} is not an address of this machine.`);
+    }
+    throw error;
+  }
+}
+
+type Route = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+function monitoringRoutes(
+  { isReady, metrics }: { isReady: () => Promise<boolean>; metrics: Metrics },
+  state: { readonly draining: boolean },
+): Readonly<Record<string, Route>> {
+  return {
+    '/health': (_request, response) => sendJson(response, 200, { status: 'ok' }),
+    '/ready': async (_request, response) => {
+      const reason = state.draining ? 'draining' : (await isReady()) ? undefined : 'database';
+      if (reason === undefined) sendJson(response, 200, { status: 'ready' });
+      else sendJson(response, 503, { status: 'not ready', reason });
+    },
+    '/metrics': async (_request, response) => {
+      response.setHeader('content-type', metrics.registry.contentType);
+      response.end(await metrics.registry.metrics());
+    },
+  };
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' });
+  response.end(JSON.stringify(body));
+}

@@ -1,0 +1,53 @@
+import type { Pool } from 'pg';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** What one running program counts. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly operationSeconds: Histogram<'type' | 'outcome'>;
+  readonly operationCost: Counter;
+  readonly rejectedRequests: Counter<'reason'>;
+  readonly sockets: Gauge;
+  readonly subscriptions: Gauge;
+
+  constructor(pool: Pool) {
+    const registers = [this.registry];
+    this.operationSeconds = new Histogram({
+      name: 'fairlead_operation_seconds',
+      help: 'How long queries and commands took, from the parsed request to the result.',
+      labelNames: ['type', 'outcome'],
+      buckets: seconds,
+      registers,
+    });
+    this.operationCost = new Counter({
+      name: 'fairlead_operation_cost_total',
+      help: 'Cost of all operations that were carried out.',
+      registers,
+    });
+    this.rejectedRequests = new Counter({
+      name: 'fairlead_rejected_requests_total',
+      help: 'Requests and sockets without a valid credential.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.sockets = new Gauge({ name: 'fairlead_sockets', help: 'Open WebSockets.', registers });
+    this.subscriptions = new Gauge({
+      name: 'fairlead_subscriptions',
+      help: 'Running subscriptions, over WebSocket and SSE.',
+      registers,
+    });
+    new Gauge({
+      name: 'fairlead_database_connections',
+      help: 'Connections of the pool to Postgres.',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        this.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
+        this.set({ state: 'idle' }, pool.idleCount);
+        this.set({ state: 'awaited' }, pool.waitingCount);
+      },
+    });
+  }
+}

@@ -1,0 +1,66 @@
+import type { GraphQLSchema } from 'graphql';
+import { createYoga, type YogaServerInstance } from 'graphql-yoga';
+import type { Authenticator } from '../access/authenticator.ts';
+import type { RejectionReason } from '../access/credentials.ts';
+import type { Config } from '../config.ts';
+import type { GraphContext, RequestInfo } from '../graph/context.ts';
+import { CostCalculator, type CostBudget } from '../graph/cost.ts';
+import type { ServerContext } from './context.ts';
+import type { Metrics } from './metrics.ts';
+import { useAuthentication } from './plugins/authentication.ts';
+import { useCost } from './plugins/cost.ts';
+import { type ErrorPresenter, useErrors } from './plugins/errors.ts';
+import { useMetrics } from './plugins/metrics.ts';
+import { useOperationLimits } from './plugins/operation-limits.ts';
+import { useRequestBody } from './plugins/request-body.ts';
+
+/** What the graph needs of the program around it. */
+export interface GraphParts {
+  readonly config: Config;
+  readonly schema: GraphQLSchema;
+  readonly authenticator: Authenticator;
+  readonly budget: CostBudget;
+  readonly metrics: Metrics;
+  readonly presenter: ErrorPresenter;
+  /** The same for every request. */
+  readonly program: Omit<GraphContext, 'principal' | 'info'>;
+  readonly onRejected: (reason: RejectionReason, info: RequestInfo) => void;
+}
+
+export type Yoga = YogaServerInstance<ServerContext, GraphContext>;
+
+/** The GraphQL endpoint: HTTP through `handle`, and the same steps for sockets through `getEnveloped`. */
+export function createGraphEndpoint(parts: GraphParts): Yoga {
+  const { config, schema, authenticator, budget, metrics, presenter, program, onRejected } = parts;
+  const { allowedOrigins } = config.http;
+  return createYoga<ServerContext, GraphContext>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    graphiql: false,
+    landingPage: false,
+    logging: false,
+    multipart: false,
+    batching: false,
+    // useRequestBody limits it.
+    maxRequestBodySize: false,
+    cors: allowedOrigins.length === 0 ? false : { origin: [...allowedOrigins], methods: ['GET', 'POST'] },
+    maskedErrors: { maskError: (error) => presenter.present(error, undefined) },
+    context: ({ principal, info }) => {
+      if (principal === undefined) throw new Error('A request came to the graph without authentication.');
+      return { ...program, principal, info };
+    },
+    plugins: [
+      useAuthentication({ authenticator, onRejected }),
+      useRequestBody(config.http.maxBodyBytes),
+      useOperationLimits(config.graph),
+      useErrors(presenter),
+      useCost({
+        limits: config.graph.cost,
+        budget,
+        calculator: new CostCalculator(schema),
+        onSpent: (cost) => metrics.operationCost.inc(cost),
+      }),
+      useMetrics(metrics),
+    ],
+  });
+}
