@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { createServer, request as sendRequest, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { buildSchema, parse } from 'graphql';
+import { buildSchema, parse, validate } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chooseCoding } from '../../src/server/playground/asset.ts';
 import { readExampleOperations } from '../../src/server/playground/operations.ts';
@@ -223,6 +224,11 @@ describe('playground', () => {
       const definitions = parse(text).definitions.filter((definition) => definition.kind === 'OperationDefinition');
       expect(definitions.map((definition) => definition.name?.value)).toEqual([expect.stringMatching(/^[A-Z]\w+$/)]);
       expect(text).toMatch(/^# \S/);
+    });
+
+    test.each(operations)('$file is valid in the schema of this version', ({ text }) => {
+      const sdl = readFileSync(new URL('../../schema.graphql', import.meta.url), 'utf8');
+      expect(validate(buildSchema(sdl), parse(text)).map((error) => error.message)).toEqual([]);
     });
 
     test('every tab waits for a key and holds none', () => {
