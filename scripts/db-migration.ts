@@ -1,12 +1,12 @@
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
+  bindMigrationAwareSqlAdapterFactory,
   ColumnTypeEnum,
   type SqlDriverAdapter,
   type SqlMigrationAwareDriverAdapterFactory,
-  bindMigrationAwareSqlAdapterFactory,
 } from '@prisma/driver-adapter-utils';
 import * as engineModule from '@prisma/schema-engine-wasm/schema_engine_bg';
 
@@ -128,14 +128,19 @@ async function main(name: string | undefined): Promise<void> {
     return;
   }
   const folder = join(migrationsFolder, migrationFolderName(name, new Date()));
-  const newest = (await readdir(migrationsFolder)).filter((entry) => /^\d{14}_/.test(entry)).sort().at(-1);
+  const newest = (await readdir(migrationsFolder))
+    .filter((entry) => /^\d{14}_/.test(entry))
+    .sort()
+    .at(-1);
   if (newest !== undefined && join(migrationsFolder, newest) >= folder) {
     throw new Error(`${newest} is dated later than now; a migration must be dated after all others.`);
   }
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'migration.sql'), `${script}\n`);
   await writeFile(migratedSchemaFile, schema);
-  console.log(`Wrote ${join(folder, 'migration.sql')}. Read it, and add what Prisma cannot express, before you commit it.`);
+  console.log(
+    `Wrote ${join(folder, 'migration.sql')}. Read it, and add what Prisma cannot express, before you commit it.`,
+  );
 }
 
 if (import.meta.main) {

@@ -13,8 +13,8 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
-  readFileSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   unlinkSync,
@@ -38,6 +38,9 @@ const unfinishedMark = join(modules, '.fairlead-generating');
 const needsDevelopmentPackages = process.env.npm_lifecycle_event !== 'start';
 
 class Failure extends Error {}
+
+/** npm would spend minutes before it says that there is no network. */
+const quickRetries = ['--fetch-retries=3', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000'];
 
 /** The lock file that this process holds. */
 let heldLock;
@@ -120,7 +123,12 @@ function postgresPackage() {
 async function install() {
   console.log('Installing the packages (npm ci); this takes a minute the first time.');
   // Install scripts only where they are needed, whatever the version of npm and its settings would do with them.
-  const options = ['--ignore-scripts', '--no-audit', '--no-fund', ...(needsDevelopmentPackages ? ['--include=dev'] : [])];
+  const options = [
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    ...(needsDevelopmentPackages ? ['--include=dev'] : []),
+  ];
   const clean = await npm('ci', ...options);
   if (clean.status !== 0 && clean.stderr.includes('code EUSAGE')) {
     // The lock file does not name every optional package of other platforms, as when it was written where a registry
@@ -160,7 +168,8 @@ async function npm(...arguments_) {
   const isNpm = started !== undefined && basename(started) === 'npm-cli.js' && existsSync(started);
   const [command, prefix] = isNpm ? ['node', [started]] : ['npm', []];
   // Errors only: EBADENGINE speaks of the machine's Node, and the packages run on the one that is being installed.
-  const child = spawn(command, [...prefix, ...arguments_, '--loglevel=error', '--no-progress'], {
+  const options = ['--loglevel=error', '--no-progress', ...quickRetries];
+  const child = spawn(command, [...prefix, ...arguments_, ...options], {
     cwd: root,
     env: { ...process.env, PATH: path },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -171,12 +180,19 @@ async function npm(...arguments_) {
   });
   // npm goes on when this process is killed; until it ends, nobody else may touch the packages.
   if (child.pid !== undefined) appendFileSync(heldLock, `\n${processIdentity(child.pid)}`);
+  const stop = () => {
+    child.kill();
+    process.exit(143);
+  };
+  process.once('SIGTERM', stop);
   try {
     const [status, signal] = await once(child, 'close');
     return { command: arguments_.join(' '), status, signal, stderr };
   } catch (error) {
     if (error.code !== 'ENOENT') throw error;
     throw new Failure('npm was not found. Install Node.js with npm (https://nodejs.org/en/download) and start again.');
+  } finally {
+    process.off('SIGTERM', stop);
   }
 }
 

@@ -122,7 +122,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   }
 }
 
-async function startOwnPostgres(config: Config, log: Logger, closers: (() => Promise<unknown> | void)[]): Promise<string> {
+async function startOwnPostgres(
+  config: Config,
+  log: Logger,
+  closers: (() => Promise<unknown> | void)[],
+): Promise<string> {
   const postgres = await startEmbeddedPostgres({
     folder: join(config.home, 'postgres'),
     log: (message) => log.info(message),

@@ -81,7 +81,9 @@ function operationTable(results: readonly ContenderResults[], operation: Operati
         whole(summary.serverCpuUs),
         whole(summary.postgresCpuUs),
         whole(summary.loadCpuUs),
-        `${costs[operation].statementCount} / ${costs[operation].roundTripCount}`,
+        String(costs[operation].statementCount),
+        String(costs[operation].roundTripCount),
+        String(costs[operation].parseCount),
       ],
     ];
   });
@@ -94,7 +96,9 @@ function operationTable(results: readonly ContenderResults[], operation: Operati
     'server CPU µs',
     'Postgres CPU µs',
     'load CPU µs',
-    'SQL statements / round trips',
+    'SQL statements',
+    'round trips',
+    'parsed',
   ];
   return `### ${operation}: ${operationTitles[operation]}\n\n${table([heads, ...rows])}`;
 }

@@ -73,7 +73,8 @@ const whatIsCompared = `What the servers do is not the same:
 - **floor** executes no GraphQL: one hand-written, prepared SQL statement builds each answer as JSON text.
 
 CPU is per request, of all threads of the server process; of Postgres, all its processes. SQL statements include
-BEGIN and COMMIT, and are counted once plans and connections are warm.`;
+BEGIN and COMMIT, and are counted once connections are warm; «parsed» are those for which the server did not use a
+prepared statement.`;
 
 export async function writeResults(options: Options, postgresVersion: string, tables: string): Promise<string> {
   const file = join(benchFolder, 'RESULTS.md');

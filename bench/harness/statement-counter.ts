@@ -13,6 +13,8 @@ export interface StatementCounter {
   statementCount(): number;
   /** How often the client waited for Postgres: pipelined statements share one. */
   roundTripCount(): number;
+  /** Statements that Postgres had to parse and plan anew, since the client did not use a prepared one. */
+  parseCount(): number;
   statements(): readonly string[];
   stop(): Promise<void>;
 }
@@ -26,10 +28,12 @@ class Connection {
   #bound = '';
   readonly #onStatement: (text: string) => void;
   readonly #onRoundTrip: () => void;
+  readonly #onParse: () => void;
 
-  constructor(onStatement: (text: string) => void, onRoundTrip: () => void) {
+  constructor(onStatement: (text: string) => void, onRoundTrip: () => void, onParse: () => void) {
     this.#onStatement = onStatement;
     this.#onRoundTrip = onRoundTrip;
+    this.#onParse = onParse;
   }
 
   read(data: Buffer): void {
@@ -53,6 +57,7 @@ class Connection {
       this.#onRoundTrip();
     } else if (type === 'P') {
       const name = zeroTerminated(payload, 0);
+      this.#onParse();
       this.#prepared.set(name, zeroTerminated(payload, Buffer.byteLength(name) + 1));
     } else if (type === 'B') {
       const portal = zeroTerminated(payload, 0);
@@ -68,12 +73,16 @@ export async function startStatementCounter(databaseUrl: string): Promise<Statem
   const sockets = new Set<Socket>();
   let statements: string[] = [];
   let roundTrips = 0;
+  let parses = 0;
   const server = createServer((client) => {
     const postgres = connect({ host: upstream.hostname, port: Number(upstream.port || 5432) });
     const connection = new Connection(
       (text) => void statements.push(text),
       () => {
         roundTrips += 1;
+      },
+      () => {
+        parses += 1;
       },
     );
     client.on('data', (data) => connection.read(data));
@@ -99,9 +108,11 @@ export async function startStatementCounter(databaseUrl: string): Promise<Statem
     reset: () => {
       statements = [];
       roundTrips = 0;
+      parses = 0;
     },
     statementCount: () => statements.length,
     roundTripCount: () => roundTrips,
+    parseCount: () => parses,
     statements: () => statements,
     stop: async () => {
       for (const socket of sockets) socket.destroy();

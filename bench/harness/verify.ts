@@ -17,12 +17,13 @@ import type { StatementCounter } from './statement-counter.ts';
 export interface StatementCosts {
   readonly statementCount: number;
   readonly roundTripCount: number;
+  readonly parseCount: number;
   readonly statements: readonly string[];
 }
 
 export type CostsByOperation = Readonly<Record<OperationName, StatementCosts>>;
 
-/** Often enough that plans are cached and pools are filled, and the statements of start-up are behind. */
+/** Often enough that plans are cached, pools are filled and the statements of start-up are behind. */
 const repetitions = 40;
 
 const verifiedTenantNumber = 4_321;
@@ -45,6 +46,7 @@ async function verifyOperation(
   name: OperationName,
   counter: StatementCounter,
 ): Promise<StatementCosts> {
+  let costs: StatementCosts | undefined;
   for (let repetition = 1; repetition <= repetitions; repetition += 1) {
     counter.reset();
     const createdName = `${createdNamePrefix}verify-${contender.name}-${repetition}`;
@@ -61,12 +63,18 @@ async function verifyOperation(
         `${contender.name} answers ${name} wrongly: ${(error as Error).message}\n${text.slice(0, 2_000)}`,
       );
     }
+    // The fewest of all repetitions: the others hold what the server does by the way, such as filling its pool.
+    if (costs === undefined || counter.statementCount() < costs.statementCount) {
+      costs = {
+        statementCount: counter.statementCount(),
+        roundTripCount: counter.roundTripCount(),
+        parseCount: counter.parseCount(),
+        statements: [...counter.statements()],
+      };
+    }
   }
-  return {
-    statementCount: counter.statementCount(),
-    roundTripCount: counter.roundTripCount(),
-    statements: counter.statements(),
-  };
+  if (costs === undefined) throw new Error('nothing was repeated');
+  return costs;
 }
 
 export async function verifyServer(

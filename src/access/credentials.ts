@@ -7,7 +7,11 @@ export interface Credential {
 }
 
 /** Why a request has no principal. The audit log counts by these. */
-export type RejectionReason = 'MISSING_CREDENTIAL' | 'AMBIGUOUS_CREDENTIAL' | 'MALFORMED_CREDENTIAL' | 'UNKNOWN_CREDENTIAL';
+export type RejectionReason =
+  | 'MISSING_CREDENTIAL'
+  | 'AMBIGUOUS_CREDENTIAL'
+  | 'MALFORMED_CREDENTIAL'
+  | 'UNKNOWN_CREDENTIAL';
 
 const headerPlaces = ['x-admin-key', 'x-platform-key', 'x-engine-key', 'x-api-key'] as const;
 

@@ -47,7 +47,10 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
     statements,
     reader: new Reader(sendThroughPool(pool)),
     transaction: (work) =>
-      prisma.$transaction((client) => work({ prisma: client, reader: new Reader(sendThrough(client)) }), transactionLimits),
+      prisma.$transaction(
+        (client) => work({ prisma: client, reader: new Reader(sendThrough(client)) }),
+        transactionLimits,
+      ),
     close: async () => {
       await prisma.$disconnect();
       await pool.end();

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, chown, cp, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chown, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -39,7 +39,8 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-export const errorCode = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+export const errorCode = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -217,4 +218,3 @@ export function advice(output: string): string {
   const hint = hints.find(([pattern]) => pattern.test(text))?.[1] ?? 'It said:';
   return `${hint}\n${text}`;
 }
-

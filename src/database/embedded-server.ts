@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import {
-  EmbeddedPostgresError,
-  type Installation,
   advice,
+  EmbeddedPostgresError,
   errorCode,
+  type Installation,
   messageOf,
   run,
   serverEnvironment,
@@ -175,7 +175,9 @@ export async function startServer(installation: Installation, durable: boolean):
       port -= 1;
       continue;
     }
-    throw new EmbeddedPostgresError(`The embedded Postgres in ${installation.cluster} did not start. ${advice(outcome)}`);
+    throw new EmbeddedPostgresError(
+      `The embedded Postgres in ${installation.cluster} did not start. ${advice(outcome)}`,
+    );
   }
   throw new EmbeddedPostgresError(
     `The ports ${preferredPort} to ${preferredPort + portsTried - 1} of 127.0.0.1 are all taken; the embedded Postgres ` +

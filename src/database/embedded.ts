@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { EmbeddedPostgresError, type Installation, ensureCluster, locateInstallation } from './embedded-files.ts';
-import { type RunningServer, clientOf, findServer, startServer, stopServer } from './embedded-server.ts';
+import { EmbeddedPostgresError, ensureCluster, type Installation, locateInstallation } from './embedded-files.ts';
+import { clientOf, findServer, type RunningServer, startServer, stopServer } from './embedded-server.ts';
 
 export { EmbeddedPostgresError } from './embedded-files.ts';
 
@@ -210,7 +210,9 @@ async function isUnused(server: RunningServer): Promise<boolean> {
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<{ unused: boolean }>('SELECT pg_try_advisory_lock($1) AS unused', [presenceLock]);
+    const { rows } = await client.query<{ unused: boolean }>('SELECT pg_try_advisory_lock($1) AS unused', [
+      presenceLock,
+    ]);
     return rows[0]?.unused ?? true;
   } finally {
     await client.end().catch(() => undefined);

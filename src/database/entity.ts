@@ -50,14 +50,15 @@ export const columnOf = (alias: string, field: string): string => `${alias}."${c
  * });
  */
 export function defineEntity<Model extends object>() {
-  return <const Columns extends keyof Model & string, const Relations extends Joins<Columns> = Record<never, never>>(
-    options: {
-      readonly name: string;
-      readonly table: string;
-      readonly columns: readonly Columns[];
-      readonly joins?: Relations;
-    },
-  ): Entity<Joined<Model, Columns, Relations>> => {
+  return <
+    const Columns extends keyof Model & string,
+    const Relations extends Joins<Columns> = Record<never, never>,
+  >(options: {
+    readonly name: string;
+    readonly table: string;
+    readonly columns: readonly Columns[];
+    readonly joins?: Relations;
+  }): Entity<Joined<Model, Columns, Relations>> => {
     type Row = Joined<Model, Columns, Relations>;
     const joins: [string, Join<Columns>][] = Object.entries(options.joins ?? {});
     const selection = options.columns.map((field) => `${columnOf('t', field)} AS "${field}"`);

@@ -42,9 +42,7 @@ export class Reader {
     where: readonly Prisma.Sql[] = [],
   ): Promise<Map<string, Row>> {
     const conditions = [sql`t.id = ANY(${ids}::uuid[])`, ...where];
-    const rows = await this.#send(
-      sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(conditions)}`,
-    );
+    const rows = await this.#send(sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(conditions)}`);
     return new Map(
       rows.map((raw) => {
         const row = entity.decode(raw);
@@ -60,9 +58,7 @@ export class Reader {
     lock?: 'UPDATE' | 'KEY SHARE',
   ): Promise<Row | undefined> {
     const locking = lock === undefined ? empty : Prisma.raw(`FOR ${lock} OF t`);
-    const [raw] = await this.#send(
-      sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(where)} ${locking}`,
-    );
+    const [raw] = await this.#send(sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(where)} ${locking}`);
     return raw === undefined ? undefined : entity.decode(raw);
   }
 

@@ -8,12 +8,12 @@ import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { getNamedType, isLeafType } from 'graphql';
 import { DateTimeResolver, JSONObjectResolver, SafeIntResolver } from 'graphql-scalars';
 import { hasScopes, type RequiredScopes, type Scope } from '../access/scopes.ts';
+import type { JsonObject } from './audit.ts';
 import type { GraphContext } from './context.ts';
 import { RequestError } from './errors.ts';
 import { decodeAnyId, encodeId, IdProblem, isNodeType } from './ids.ts';
 import { DecimalScalar } from './scalars.ts';
 import RequiredScopesPlugin from './scopes-plugin.ts';
-import type { JsonObject } from './audit.ts';
 
 interface GraphTypes {
   Context: GraphContext;
@@ -79,7 +79,8 @@ export const builder = new SchemaBuilder<GraphTypes>({
       args: { id: { description: 'The id of an object of any type.' } },
     },
     nodesQueryOptions: {
-      description: 'The objects with these ids, at most 100, in their order; null where there is none that you may see.',
+      description:
+        'The objects with these ids, at most 100, in their order; null where there is none that you may see.',
       authScopes: { anyOf: [] },
       args: { ids: { description: 'The ids of objects of any types.' } },
       complexity: ({ ids }: { ids: readonly unknown[] }) => ({ field: ids.length, multiplier: ids.length }),
@@ -130,7 +131,9 @@ builder.addScalarType('JSONObject', JSONObjectResolver);
 builder.addScalarType('Decimal', DecimalScalar);
 
 builder.queryType({ description: 'Everything that can be read.' });
-builder.mutationType({ description: 'The commands. Each takes one `input` and answers with its payload or a typed error.' });
+builder.mutationType({
+  description: 'The commands. Each takes one `input` and answers with its payload or a typed error.',
+});
 builder.subscriptionType({ description: 'What can be followed while it happens.' });
 
 builder.globalConnectionField('totalCount', (t) =>

@@ -84,7 +84,8 @@ export function connectionOf<Row extends { id: string }>(
   page: Page<Row>,
   totalCount: () => number | Promise<number>,
 ): Connection<Row> {
-  const cursorOf = (row: Row): string => encodeCursor(entity.name, order, { value: sortValue(row[order.by]), id: row.id });
+  const cursorOf = (row: Row): string =>
+    encodeCursor(entity.name, order, { value: sortValue(row[order.by]), id: row.id });
   const cursorAt = (index: number): string | null => {
     const row = page.rows.at(index);
     return row === undefined ? null : cursorOf(row);

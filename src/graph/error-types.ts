@@ -5,7 +5,7 @@ import {
   NameTakenError,
   NotFoundError,
   StaleRevisionError,
-  UserError,
+  type UserError,
   type UserErrorCode,
   userErrorCodes,
   ValidationError,

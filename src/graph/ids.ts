@@ -1,4 +1,4 @@
-import { fromString, toUUID, TypeID, typeidUnboxed } from 'typeid-js';
+import { fromString, TypeID, toUUID, typeidUnboxed } from 'typeid-js';
 import { RequestError } from './errors.ts';
 
 /** The prefix of each type's ids. An id says what it belongs to: `tnt_01h455vb4pex5vsknk084sn02q`. */

@@ -45,8 +45,14 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts): Sock
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = request.url?.split('?')[0];
-    if (path !== '/graphql') return refuseUpgrade(socket, '404 Not Found');
-    if (!originIsAllowed(request, config.http.allowedOrigins)) return refuseUpgrade(socket, '403 Forbidden');
+    if (path !== '/graphql') {
+      refuseUpgrade(socket, '404 Not Found');
+      return;
+    }
+    if (!originIsAllowed(request, config.http.allowedOrigins)) {
+      refuseUpgrade(socket, '403 Forbidden');
+      return;
+    }
     socketServer.handleUpgrade(request, socket, head, (webSocket) => {
       socketServer.emit('connection', webSocket, request);
     });
@@ -74,7 +80,10 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts): Sock
         const { principal, info } = extra;
         if (principal === undefined || info === undefined) throw new Error('An operation came before connection_init.');
         // Every operation has an id of its own in the log, the audit log and errors.
-        const operationInfo: RequestInfo = { ...requestInfo(extra.request, config.http.trustProxy), ipAddress: info.ipAddress };
+        const operationInfo: RequestInfo = {
+          ...requestInfo(extra.request, config.http.trustProxy),
+          ipAddress: info.ipAddress,
+        };
         try {
           const context = { principal, info: operationInfo, req: extra.request, params };
           const enveloped = yoga.getEnveloped(context);
@@ -127,4 +136,3 @@ function refuseUpgrade(socket: Duplex, status: string): void {
 /** The fields of `connection_init` are named as the headers are, whose case does not matter. */
 const lowerCased = (fields: Readonly<Record<string, unknown>>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
-

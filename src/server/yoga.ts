@@ -4,7 +4,7 @@ import type { Authenticator } from '../access/authenticator.ts';
 import type { RejectionReason } from '../access/credentials.ts';
 import type { Config } from '../config.ts';
 import type { GraphContext, RequestInfo } from '../graph/context.ts';
-import { CostCalculator, type CostBudget } from '../graph/cost.ts';
+import { type CostBudget, CostCalculator } from '../graph/cost.ts';
 import type { ServerContext } from './context.ts';
 import type { Metrics } from './metrics.ts';
 import { useAuthentication } from './plugins/authentication.ts';

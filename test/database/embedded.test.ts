@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,7 +43,8 @@ afterEach(async () => {
   await rm(temporary, { recursive: true, force: true });
 });
 
-const start = (options: { durable?: boolean } = {}) => startEmbeddedPostgres({ folder, log, durable: false, ...options });
+const start = (options: { durable?: boolean } = {}) =>
+  startEmbeddedPostgres({ folder, log, durable: false, ...options });
 
 async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
   const client = new pg.Client({ connectionString: url });
@@ -300,18 +301,21 @@ describe('the user who runs it', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
-  it.runIf(isRoot)('may be root in a folder that is closed to everybody else: the data is elsewhere, and said so', async () => {
-    await chmod(temporary, 0o700);
-    const server = await start({ durable: true });
-    const cluster = (await readFile(join(folder, 'moved-to'), 'utf8')).trim();
-    expect(logged.join('\n')).toContain(`the data is kept in ${cluster}`);
-    expect((await stat(join(cluster, 'data'))).uid).not.toBe(0);
-    await query(server.url, 'CREATE TABLE kept AS SELECT 1 AS value');
-    await server.stop();
+  it.runIf(isRoot)(
+    'may be root in a folder that is closed to everybody else: the data is elsewhere, and said so',
+    async () => {
+      await chmod(temporary, 0o700);
+      const server = await start({ durable: true });
+      const cluster = (await readFile(join(folder, 'moved-to'), 'utf8')).trim();
+      expect(logged.join('\n')).toContain(`the data is kept in ${cluster}`);
+      expect((await stat(join(cluster, 'data'))).uid).not.toBe(0);
+      await query(server.url, 'CREATE TABLE kept AS SELECT 1 AS value');
+      await server.stop();
 
-    const again = await start();
-    expect(await query(again.url, 'SELECT value FROM kept')).toEqual([{ value: 1 }]);
-    await again.stop();
-    await expect(stat(cluster)).rejects.toThrow('ENOENT');
-  });
+      const again = await start();
+      expect(await query(again.url, 'SELECT value FROM kept')).toEqual([{ value: 1 }]);
+      await again.stop();
+      await expect(stat(cluster)).rejects.toThrow('ENOENT');
+    },
+  );
 });

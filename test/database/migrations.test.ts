@@ -1,15 +1,22 @@
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { chmod, cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { diffSchemas, loadSchemaEngine, migratedSchemaFile, migrationsFolder, schemaFile } from '../../scripts/db-migration.ts';
+import {
+  diffSchemas,
+  loadSchemaEngine,
+  migratedSchemaFile,
+  migrationsFolder,
+  schemaFile,
+} from '../../scripts/db-migration.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded.ts';
-import { MigrationError, applyMigrations, migrationsAreApplied } from '../../src/database/migrations.ts';
+import { applyMigrations, MigrationError, migrationsAreApplied } from '../../src/database/migrations.ts';
 
 // Real servers on a machine that may be busy: a limit that only a hang reaches.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -151,7 +158,9 @@ describe('applying migrations', () => {
     const name = '20990101000000_wrong';
     await addMigration(name, 'CREATE TABLE half (step int);\nSELECT no_such_column;\n');
     await expect(applyMigrations({ url, folder })).rejects.toThrow(
-      new MigrationError(`The migration ${name} failed and was undone (line 2): column "no_such_column" does not exist`),
+      new MigrationError(
+        `The migration ${name} failed and was undone (line 2): column "no_such_column" does not exist`,
+      ),
     );
     expect((await pool.query(`SELECT to_regclass('half') AS half`)).rows).toEqual([{ half: null }]);
 
@@ -176,10 +185,10 @@ describe('applying migrations', () => {
   it('refuses a database in which another tool left a migration unfinished', async () => {
     await applyMigrations({ url, folder });
     await addMigration('20990101000000_unfinished', 'SELECT 1;');
-    await pool.query(
-      `INSERT INTO "_prisma_migrations" ("id", "checksum", "migration_name") VALUES ('x', $1, $2)`,
-      [hash('sha256', 'SELECT 1;', 'hex'), '20990101000000_unfinished'],
-    );
+    await pool.query(`INSERT INTO "_prisma_migrations" ("id", "checksum", "migration_name") VALUES ('x', $1, $2)`, [
+      hash('sha256', 'SELECT 1;', 'hex'),
+      '20990101000000_unfinished',
+    ]);
     await expect(applyMigrations({ url, folder })).rejects.toThrow(/did not finish/);
     expect(await migrationsAreApplied(pool, folder)).toBe(false);
   });
@@ -196,7 +205,10 @@ describe('applying migrations', () => {
           path,
           migrationFile: {
             path: 'migration.sql',
-            content: { tag: 'ok' as const, value: await readFile(join(migrationsFolder, path, 'migration.sql'), 'utf8') },
+            content: {
+              tag: 'ok' as const,
+              value: await readFile(join(migrationsFolder, path, 'migration.sql'), 'utf8'),
+            },
           },
         })),
       ),
@@ -255,7 +267,9 @@ describe('the migrations and schema.prisma', () => {
 });
 
 /** What a schema consists of, by name, in a form that two databases can be compared in. */
-async function catalogue(database: pg.Pool): Promise<Record<'columns' | 'enums' | 'indexes' | 'constraints', string[]>> {
+async function catalogue(
+  database: pg.Pool,
+): Promise<Record<'columns' | 'enums' | 'indexes' | 'constraints', string[]>> {
   const column = async (sql: string): Promise<string[]> =>
     (await database.query<{ line: string }>(sql)).rows.map(({ line }) => line);
   return {
@@ -284,6 +298,29 @@ async function catalogue(database: pg.Pool): Promise<Record<'columns' | 'enums' 
     ),
   };
 }
+
+describe('writing a migration', () => {
+  it.each(['', '../up', 'Upper', 'two words', '_a', 'a'.repeat(81)])(
+    'refuses the name %j and writes nothing',
+    async (name) => {
+      const before = await readdir(migrationsFolder);
+      const script = fileURLToPath(new URL('../../scripts/db-migration.ts', import.meta.url));
+      await expect(promisify(execFile)(process.execPath, [script, name])).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^Usage: npm run db:migration/),
+      });
+      expect(await readdir(migrationsFolder)).toEqual(before);
+    },
+  );
+
+  it('adds what changed, and no more, to what the last one left', async () => {
+    const before = await readFile(schemaFile, 'utf8');
+    const after = before.replace(/^model AuditChain \{$/m, '$&\n  note String?');
+    expect(await diffSchemas(before, after)).toMatch(
+      /^-- AlterTable\nALTER TABLE "audit_chain" ADD COLUMN +"note" TEXT;$/,
+    );
+  });
+});
 
 describe('the rules that the database keeps itself', () => {
   beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -183,11 +183,7 @@ describe('preparing a clone', () => {
   it('installs with `npm install`, changing no file of the clone, when the lock file is refused by `npm ci`', async () => {
     await behave({ ci: 'npm error code EUSAGE' });
     expect(await prepare()).toMatchObject({ exitCode: 0, errors: '' });
-    expect(await npmCommands()).toEqual([
-      'ci --ignore-scripts',
-      'install --no-save',
-      'rebuild --ignore-scripts=false',
-    ]);
+    expect(await npmCommands()).toEqual(['ci --ignore-scripts', 'install --no-save', 'rebuild --ignore-scripts=false']);
   });
 });
 
@@ -260,6 +256,9 @@ describe('a clone that cannot be prepared', () => {
   it('names the version of Node that it needs', async () => {
     const old = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'18.20.0'})`;
     const outcome = await end(begin({}, ['--import', old]));
-    expect(outcome).toMatchObject({ exitCode: 1, errors: expect.stringMatching(/needs Node.js 20 or newer.*18\.20\.0/s) });
+    expect(outcome).toMatchObject({
+      exitCode: 1,
+      errors: expect.stringMatching(/needs Node.js 20 or newer.*18\.20\.0/s),
+    });
   });
 });

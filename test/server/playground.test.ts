@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer, request as sendRequest, type Server } from 'node:http';
+import { createServer, type Server, request as sendRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { buildSchema, parse, validate } from 'graphql';

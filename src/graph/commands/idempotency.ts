@@ -102,7 +102,8 @@ export class Idempotency<Payload> {
     const answer = answers.deserialize<{ payload: Payload } | { errorName: string; error: object }>(stored);
     if ('payload' in answer) return answer.payload;
     const errorClass = this.#attempt.errors.find((candidate) => candidate.name === answer.errorName);
-    if (errorClass === undefined) throw new Error(`An answer was kept as ${answer.errorName}, which the command lacks.`);
+    if (errorClass === undefined)
+      throw new Error(`An answer was kept as ${answer.errorName}, which the command lacks.`);
     throw new ReplayedError(Object.assign(Object.create(errorClass.prototype), answer.error));
   }
 }

@@ -1,7 +1,7 @@
 import { canonicalJson } from '../../database/canonical-json.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
-import { actorOf, type AuditRecord, type JsonObject } from '../audit.ts';
+import { type AuditRecord, actorOf, type JsonObject } from '../audit.ts';
 import type { GraphContext } from '../context.ts';
 import { IdempotencyKeyReusedError, UserError, ValidationError } from '../errors.ts';
 import { decodeAnyId, IdProblem } from '../ids.ts';
@@ -134,7 +134,13 @@ function aim({ target }: AnyDefinition, input: RawInput): Pick<AuditRecord, 'tar
 }
 
 /** The values that differ between a row as it was and as it is. */
-function difference({ before, after }: { before?: JsonObject; after?: JsonObject }): Pick<AuditRecord, 'before' | 'after'> {
+function difference({
+  before,
+  after,
+}: {
+  before?: JsonObject;
+  after?: JsonObject;
+}): Pick<AuditRecord, 'before' | 'after'> {
   if (before === undefined || after === undefined) return {};
   const keys = Object.keys({ ...before, ...after }).filter(
     (key) => canonicalJson(before[key] ?? null) !== canonicalJson(after[key] ?? null),

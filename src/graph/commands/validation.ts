@@ -57,10 +57,7 @@ export const plainText = (maximum: number) =>
       (text) => !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text),
       rule('CONTROL_CHARACTER', 'The text has a control character.'),
     )
-    .refine(
-      (text) => characterCount(text) <= maximum,
-      rule('TOO_LONG', `At most ${maximum} characters.`),
-    );
+    .refine((text) => characterCount(text) <= maximum, rule('TOO_LONG', `At most ${maximum} characters.`));
 
 /** A name: trimmed, on one line, 1 to 255 characters. */
 export const nameText = z

@@ -1,11 +1,11 @@
 import { AuditOutcome } from '../../database/generated/enums.ts';
+import type { AuditActor, JsonObject } from '../../graph/audit.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { DateTimeRange } from '../../graph/filters.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import type { AuditActor, JsonObject } from '../../graph/audit.ts';
 import { deploymentChain } from './chain.ts';
 import type { AuditEntryRow } from './entity.ts';
 import type { AuditLogFilter } from './service.ts';
@@ -101,7 +101,10 @@ builder.node(AuditEntry, {
       description: 'The values that were changed, as they are now; null when it was deleted or nothing was changed.',
       resolve: (entry) => entry.after as JsonObject | null,
     }),
-    requestId: t.exposeString('requestId', { nullable: true, description: 'The request, as in the X-Request-Id header.' }),
+    requestId: t.exposeString('requestId', {
+      nullable: true,
+      description: 'The request, as in the X-Request-Id header.',
+    }),
     ipAddress: t.exposeString('ipAddress', { nullable: true, description: 'Where the request came from.' }),
     userAgent: t.exposeString('userAgent', { nullable: true, description: 'What sent it, in its own words.' }),
     previousHash: t.string({
@@ -159,7 +162,11 @@ const ChainBreakType = builder.objectRef<NonNullable<ChainVerification['firstBre
   fields: (t) => ({
     kind: t.expose('kind', { type: ChainBreakEnum, description: 'What was done there.' }),
     sequence: t.expose('sequence', { type: 'SafeInt', description: 'The place in the chain.' }),
-    entry: t.expose('entry', { type: AuditEntry, nullable: true, description: 'The entry there; null where it is missing.' }),
+    entry: t.expose('entry', {
+      type: AuditEntry,
+      nullable: true,
+      description: 'The entry there; null where it is missing.',
+    }),
   }),
 });
 
@@ -170,7 +177,10 @@ const AuditChainVerification = builder.objectRef<ChainVerification>('AuditChainV
       description: 'Whether no row was altered, removed or put in since it was written.',
       resolve: ({ firstBreak }) => firstBreak === null,
     }),
-    entriesChecked: t.expose('entriesChecked', { type: 'SafeInt', description: 'How many rows hold, from the first on.' }),
+    entriesChecked: t.expose('entriesChecked', {
+      type: 'SafeInt',
+      description: 'How many rows hold, from the first on.',
+    }),
     headHash: t.exposeString('headHash', {
       description:
         'The hash of the last row that holds, hexadecimal. Kept outside of this database, it shows later whether the whole chain was written anew.',

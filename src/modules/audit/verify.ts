@@ -84,7 +84,9 @@ function kindOfBreak(
   next: AuditEntryRow | undefined,
   last: { readonly sequence: bigint; readonly hash: Uint8Array },
 ): ChainBreak {
-  const agreesWithItself = [0n, 1n].some((shift) => isSame(row.hash, hashOf(row, row.sequence + shift, row.previousHash)));
+  const agreesWithItself = [0n, 1n].some((shift) =>
+    isSame(row.hash, hashOf(row, row.sequence + shift, row.previousHash)),
+  );
   const skipped = next !== undefined && isSame(next.previousHash, last.hash);
   if (skipped) return 'INSERTED';
   return agreesWithItself && !isSame(row.previousHash, last.hash) ? 'REMOVED' : 'ALTERED';

@@ -49,8 +49,7 @@ command({
 
 command({
   name: 'setFairshareGroupWeight',
-  description:
-    'Changes the share of a fairshare group. It costs the same however many tenants are in it.',
+  description: 'Changes the share of a fairshare group. It costs the same however many tenants are in it.',
   scopes,
   target,
   input: z.object({ fairshareGroupId: idOf('FairshareGroup'), weight, expectedRevision }),
@@ -88,7 +87,10 @@ command({
       description: 'The id of the deleted group.',
       resolve: (answer) => encodeId('FairshareGroup', answer.deletedFairshareGroupId),
     }),
-    fairshareGroup: t.expose('fairshareGroup', { type: FairshareGroup, description: 'The group that its tenants are in now.' }),
+    fairshareGroup: t.expose('fairshareGroup', {
+      type: FairshareGroup,
+      description: 'The group that its tenants are in now.',
+    }),
     movedTenantCount: t.exposeInt('movedTenantCount', { description: 'How many tenants moved.' }),
   }),
 });

@@ -1,5 +1,5 @@
-import { builder, requires } from '../../graph/builder.ts';
 import { exactlyOne } from '../../graph/arguments.ts';
+import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';

@@ -96,7 +96,10 @@ export class FairshareGroupService {
   }
 
   /** One row changes, however many tenants the group has. */
-  async setWeight(scope: CommandScope, { weight, ...input }: Revised & { weight: number }): Promise<Change<GroupAnswer>> {
+  async setWeight(
+    scope: CommandScope,
+    { weight, ...input }: Revised & { weight: number },
+  ): Promise<Change<GroupAnswer>> {
     const group = await this.#lock(scope, input);
     return group.weight === weight ? unchanged({ fairshareGroup: group }) : this.#update(scope, group, { weight });
   }

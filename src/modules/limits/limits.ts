@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { JsonObject } from '../../graph/audit.ts';
 import { Prisma, type Tenant } from '../../database/generated/client.ts';
+import type { JsonObject } from '../../graph/audit.ts';
 import { rule } from '../../graph/commands/validation.ts';
 
 /**

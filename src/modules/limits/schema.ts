@@ -74,7 +74,10 @@ export const Limits = builder.objectRef<LimitsRow>('Limits').implement({
 const BudgetInput = builder.inputType('BudgetInput', {
   description: 'A budget. It replaces the one before it as a whole; one of `tokens` and `costUsd` is needed.',
   fields: (t) => ({
-    tokens: t.field({ type: 'SafeInt', description: 'Input and output tokens together, 0 or more; absent: not limited.' }),
+    tokens: t.field({
+      type: 'SafeInt',
+      description: 'Input and output tokens together, 0 or more; absent: not limited.',
+    }),
     costUsd: t.field({ type: 'Decimal', description: 'US dollars, 0 or more, as "12.50"; absent: not limited.' }),
     period: t.field({
       type: BudgetPeriodEnum,

@@ -1,7 +1,7 @@
 import type { InputFieldMap } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
-import { NameTakenError, NotFoundError, StaleRevisionError, InvalidStateError } from '../../graph/errors.ts';
+import { InvalidStateError, NameTakenError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { LimitsInput } from '../limits/schema.ts';
 import { RowCountType, TenantHasChildrenError } from './errors.ts';
@@ -27,15 +27,26 @@ const WeeklyWindowInput = builder.inputType('WeeklyWindowInput', {
   fields: (t) => ({
     day: t.field({ type: DayOfWeekEnum, required: true, description: "The day, in the tenant's time zone." }),
     startMinute: t.int({ required: true, description: 'Minutes from midnight at which it begins, 0 to 1439.' }),
-    endMinute: t.int({ required: true, description: 'Minutes from midnight before which it ends: after the start, up to 1440.' }),
+    endMinute: t.int({
+      required: true,
+      description: 'Minutes from midnight before which it ends: after the start, up to 1440.',
+    }),
   }),
 });
 
 const GuardrailsPolicyInput = builder.inputType('GuardrailsPolicyInput', {
   description: 'What gateways look for in requests. It replaces the policy before it as a whole.',
   fields: (t) => ({
-    action: t.field({ type: GuardrailsActionEnum, required: true, description: 'What happens to a request with a finding.' }),
-    scanners: t.stringList({ required: true, defaultValue: [], description: "Names of the gateway's scanners to run." }),
+    action: t.field({
+      type: GuardrailsActionEnum,
+      required: true,
+      description: 'What happens to a request with a finding.',
+    }),
+    scanners: t.stringList({
+      required: true,
+      defaultValue: [],
+      description: "Names of the gateway's scanners to run.",
+    }),
     guardModel: t.string({ description: 'A model that judges requests. Default: none.' }),
     banKeywords: t.stringList({ required: true, defaultValue: [], description: 'Words that count as a finding.' }),
     failOpen: t.boolean({
@@ -115,7 +126,10 @@ command({
   input: setTenantWeightRules,
   fields: (t) => ({
     ...reference(t),
-    weight: t.int({ required: true, description: 'Its share relative to the other tenants of its group, 1 to 1,000,000.' }),
+    weight: t.int({
+      required: true,
+      description: 'Its share relative to the other tenants of its group, 1 to 1,000,000.',
+    }),
   }),
   errors: errorsOfChange,
   run: ({ tenants }, scope, input) => tenants.setWeight(scope, input),
@@ -197,7 +211,11 @@ command({
   input: deleteTenantRules,
   fields: (t) => ({
     ...reference(t),
-    cascade: t.boolean({ required: true, defaultValue: false, description: 'Whether its children are deleted with it.' }),
+    cascade: t.boolean({
+      required: true,
+      defaultValue: false,
+      description: 'Whether its children are deleted with it.',
+    }),
     dryRun: t.boolean({ required: true, defaultValue: false, description: 'Only say what would be deleted.' }),
   }),
   errors: [NotFoundError, StaleRevisionError, TenantHasChildrenError],

@@ -2,15 +2,15 @@ import { TenantStatus } from '../../database/generated/enums.ts';
 import { exactlyOne } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
+import { DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
 import { Limits } from '../limits/schema.ts';
 import type { TenantRow } from './entity.ts';
 import type { TenantFilter } from './filter.ts';
-import { type GuardrailsPolicy, guardrailsActions, guardrailsPolicy } from './input.ts';
+import { type GuardrailsPolicy, type guardrailsActions, guardrailsPolicy } from './input.ts';
 import { type DayOfWeek, daysOfWeek, storedWindows, type WeeklyWindow } from './schedule.ts';
 
 export const TenantStatusEnum = builder.enumType('TenantStatus', {
@@ -53,9 +53,15 @@ export const GuardrailsActionEnum = builder.enumType('GuardrailsAction', {
 const GuardrailsPolicyType = builder.objectRef<GuardrailsPolicy>('GuardrailsPolicy').implement({
   description: "What gateways look for in a tenant's requests.",
   fields: (t) => ({
-    action: t.expose('action', { type: GuardrailsActionEnum, description: 'What happens to a request with a finding.' }),
+    action: t.expose('action', {
+      type: GuardrailsActionEnum,
+      description: 'What happens to a request with a finding.',
+    }),
     scanners: t.exposeStringList('scanners', { description: "Names of the gateway's scanners to run." }),
-    guardModel: t.exposeString('guardModel', { nullable: true, description: 'A model that judges requests; null: none.' }),
+    guardModel: t.exposeString('guardModel', {
+      nullable: true,
+      description: 'A model that judges requests; null: none.',
+    }),
     banKeywords: t.exposeStringList('banKeywords', { description: 'Words that count as a finding.' }),
     failOpen: t.exposeBoolean('failOpen', { description: 'Whether a request passes when the check itself fails.' }),
   }),

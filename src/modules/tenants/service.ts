@@ -12,8 +12,8 @@ import { newId } from '../../graph/ids.ts';
 import type { FairshareGroupRow } from '../fairshare-groups/entity.ts';
 import type { FairshareGroupService, GroupMembers } from '../fairshare-groups/service.ts';
 import { type LimitsPatch, limitsData } from '../limits/limits.ts';
-import { type TenantRow, tenants } from './entity.ts';
 import { describeTenant, detailsData, differs } from './data.ts';
+import { type TenantRow, tenants } from './entity.ts';
 import { type RowCount, TenantHasChildrenError } from './errors.ts';
 import { type TenantFilter, tenantConditions } from './filter.ts';
 import type { CreateTenant, DeleteTenant, TenantReference, UpdateTenant } from './input.ts';
@@ -129,7 +129,10 @@ export class TenantService implements GroupMembers {
     return { payload: { tenant }, changed: { ...aboutTenant(tenant), after: describeTenant(tenant) } };
   }
 
-  update(scope: CommandScope, { tenantId, expectedRevision, name, ...details }: UpdateTenant): Promise<Change<TenantAnswer>> {
+  update(
+    scope: CommandScope,
+    { tenantId, expectedRevision, name, ...details }: UpdateTenant,
+  ): Promise<Change<TenantAnswer>> {
     return this.#change(scope, { tenantId, expectedRevision }, (tenant) => ({
       ...detailsData(details, tenant),
       ...(name === undefined ? {} : { name, nameFolded: foldName(name) }),
@@ -217,7 +220,9 @@ export class TenantService implements GroupMembers {
     const before = await this.#lock(scope, reference);
     const data = decide(before);
     if (before.status === 'ARCHIVED' && data.status === undefined) {
-      throw new InvalidStateError('The tenant is archived; resume it before you change it.', before.status, ['tenantId']);
+      throw new InvalidStateError('The tenant is archived; resume it before you change it.', before.status, [
+        'tenantId',
+      ]);
     }
     const fairshareGroup = newGroup ?? before.fairshareGroup;
     if (!differs(before, data)) return unchanged({ tenant: before });

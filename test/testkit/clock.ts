@@ -1,0 +1,18 @@
+import type { Clock } from '../../src/graph/context.ts';
+
+/** A clock that stands still until a test moves it. */
+export class TestClock implements Clock {
+  #now: number;
+
+  constructor(start = '2026-03-01T12:00:00.000Z') {
+    this.#now = Date.parse(start);
+  }
+
+  now(): Date {
+    return new Date(this.#now);
+  }
+
+  advance(byMs: number): void {
+    this.#now += byMs;
+  }
+}
