@@ -5,17 +5,21 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
+export interface StatementCosts {
+  /** Transaction control included, since each of it waits for an answer. */
+  readonly statementCount: number;
+  /** How often the client waited for Postgres: pipelined statements share one. */
+  readonly roundTripCount: number;
+  /** Statements that Postgres had to parse and plan anew, since the client did not use a prepared one. */
+  readonly parseCount: number;
+  readonly statements: readonly string[];
+}
+
 export interface StatementCounter {
   readonly url: string;
   /** Forgets what was counted so far. */
   reset(): void;
-  /** Transaction control included, since each of it waits for an answer. */
-  statementCount(): number;
-  /** How often the client waited for Postgres: pipelined statements share one. */
-  roundTripCount(): number;
-  /** Statements that Postgres had to parse and plan anew, since the client did not use a prepared one. */
-  parseCount(): number;
-  statements(): readonly string[];
+  costs(): StatementCosts;
   stop(): Promise<void>;
 }
 
@@ -110,10 +114,12 @@ export async function startStatementCounter(databaseUrl: string): Promise<Statem
       roundTrips = 0;
       parses = 0;
     },
-    statementCount: () => statements.length,
-    roundTripCount: () => roundTrips,
-    parseCount: () => parses,
-    statements: () => statements,
+    costs: () => ({
+      statementCount: statements.length,
+      roundTripCount: roundTrips,
+      parseCount: parses,
+      statements: [...statements],
+    }),
     stop: async () => {
       for (const socket of sockets) socket.destroy();
       server.close();
