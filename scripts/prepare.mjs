@@ -40,7 +40,7 @@ const needsDevelopmentPackages = process.env.npm_lifecycle_event !== 'start';
 class Failure extends Error {}
 
 /** npm would spend minutes before it says that there is no network. */
-const quickRetries = ['--fetch-retries=3', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=4000'];
+const quickRetries = ['--fetch-retries=2', '--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=2000'];
 
 /** The lock file that this process holds. */
 let heldLock;
