@@ -35,7 +35,12 @@ const transactionLimits = { maxWait: 5_000, timeout: 15_000 } as const;
 
 /** Opens the connection pool; connections are made when they are needed. */
 export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptions): Database {
-  const pool = new Pool({ connectionString: url, max: poolSize, application_name: 'fairlead' });
+  const pool = new Pool({
+    connectionString: url,
+    max: poolSize,
+    application_name: 'fairlead',
+    options: '-c TimeZone=UTC',
+  });
   pool.on('error', onConnectionError);
   const statements = new StatementLog();
   statements.attach(pool);

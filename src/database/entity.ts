@@ -1,30 +1,44 @@
 import { Prisma } from './generated/client.ts';
 
+/** How to read the wanted columns of an entity. */
+export interface ReadPlan<Row> {
+  /** `t."id" AS "id", …`; the columns of joined entities are named `"relation.column"`. */
+  readonly selection: Prisma.Sql;
+  /** `"table" AS t`, with the joins that are needed. */
+  readonly source: Prisma.Sql;
+  /** Makes a row of what Postgres sent: joined columns become a nested row. Columns that were not wanted are absent. */
+  decode(raw: Record<string, unknown>): Row;
+}
+
+/**
+ * Names of columns that are wanted: `weight`, and `fairshareGroup.name` for those of a joined entity. The id is always
+ * among them. Plans are kept for each set, so a set is made once for each place that asks.
+ */
+export type Wanted = ReadonlySet<string>;
+
 /**
  * What may be read of a table, declared once: these columns and no others, so a secret that is not listed cannot reach
- * the graph. Reads have few and fixed shapes, which lets Postgres keep their plans.
+ * the graph.
  */
 export interface Entity<Row> {
   /** The type's name in the graph. */
   readonly name: string;
-  /** `t."id" AS "id", …`; the columns of joined entities are named `"relation.column"`. */
-  readonly selection: Prisma.Sql;
-  /** `"table" AS t`, with its joins. */
-  readonly source: Prisma.Sql;
   readonly table: Prisma.Sql;
   readonly columns: readonly string[];
+  readonly joins: Readonly<Record<string, Pick<Entity<never>, 'columns' | 'columnsOf'>>>;
+  /** The columns that a field of the type reads; nothing when that is not declared, which means all of them. */
+  columnsOf(field: string): readonly string[] | undefined;
+  /** How to read the wanted columns; without a set, all of them. */
+  plan(wanted?: Wanted, sortedBy?: string): ReadPlan<Row>;
   /** A column of the table in SQL, for conditions and orders. */
   column(field: keyof Row & string): Prisma.Sql;
-  /** Makes a row of what Postgres sent: joined columns become a nested row. */
-  decode(raw: Record<string, unknown>): Row;
 }
 
 /** The row that an entity reads. */
-export type EntityRow<E> = E extends { decode(raw: never): infer Row } ? Row : never;
+export type EntityRow<E> = E extends { plan(): ReadPlan<infer Row> } ? Row : never;
 
-/** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
 interface Join<Columns extends string> {
-  readonly entity: Pick<Entity<never>, 'table' | 'columns'>;
+  readonly entity: Pick<Entity<never>, 'table' | 'columns' | 'columnsOf'>;
   /** The foreign key of the main table, which is never null. */
   readonly by: Columns;
 }
@@ -57,37 +71,63 @@ export function defineEntity<Model extends object>() {
     readonly name: string;
     readonly table: string;
     readonly columns: readonly Columns[];
+    /** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
     readonly joins?: Relations;
+    /** Fields of the type that read other columns than the one of their name. */
+    readonly fields?: Readonly<Record<string, readonly Columns[]>>;
   }): Entity<Joined<Model, Columns, Relations>> => {
     type Row = Joined<Model, Columns, Relations>;
-    const joins: [string, Join<Columns>][] = Object.entries(options.joins ?? {});
-    const selection = options.columns.map((field) => `${columnOf('t', field)} AS "${field}"`);
-    let source = `"${options.table}" AS t`;
-    for (const [relation, { entity, by }] of joins) {
-      source += ` JOIN ${entity.table.sql} AS "${relation}" ON "${relation}".id = ${columnOf('t', by)}`;
-      for (const field of entity.columns) {
-        selection.push(`${columnOf(`"${relation}"`, field)} AS "${relation}.${field}"`);
+    const { name, columns, fields = {} } = options;
+    const joins: Readonly<Record<string, Join<Columns>>> = options.joins ?? {};
+    const known: ReadonlySet<string> = new Set(columns);
+    const all: Wanted = new Set([
+      ...columns,
+      ...Object.entries(joins).flatMap(([relation, { entity }]) =>
+        entity.columns.map((field) => `${relation}.${field}`),
+      ),
+    ]);
+    const makePlan = (wanted: Wanted, sortedBy: string | undefined): ReadPlan<Row> => {
+      const own = columns.filter((field) => field === 'id' || field === sortedBy || wanted.has(field));
+      const selection = own.map((field) => `${columnOf('t', field)} AS "${field}"`);
+      let source = `"${options.table}" AS t`;
+      const nested: { relation: string; names: (readonly [string, string])[] }[] = [];
+      for (const [relation, { entity, by }] of Object.entries(joins)) {
+        const names = entity.columns
+          .map((field) => [field, `${relation}.${field}`] as const)
+          .filter(([, path]) => wanted.has(path));
+        if (names.length === 0) continue;
+        nested.push({ relation, names });
+        source += ` JOIN ${entity.table.sql} AS "${relation}" ON "${relation}".id = ${columnOf('t', by)}`;
+        for (const [field, path] of names) selection.push(`${columnOf(`"${relation}"`, field)} AS "${path}"`);
       }
-    }
-    const nested = joins.map(([relation, { entity }]) => ({
-      relation,
-      fields: entity.columns.map((field) => [field, `${relation}.${field}`] as const),
-    }));
+      return {
+        selection: Prisma.raw(selection.join(', ')),
+        source: Prisma.raw(source),
+        decode: (raw) => {
+          for (const { relation, names } of nested) {
+            const row: Record<string, unknown> = {};
+            for (const [field, path] of names) row[field] = raw[path];
+            raw[relation] = row;
+          }
+          // Of the columns of Row, those that are wanted; the graph's types declare which ones they read.
+          return raw as Row;
+        },
+      };
+    };
+    const plans = new WeakMap<Wanted, Map<string | undefined, ReadPlan<Row>>>();
     return {
-      name: options.name,
-      columns: options.columns,
+      name,
+      columns,
+      joins: Object.fromEntries(Object.entries(joins).map(([relation, { entity }]) => [relation, entity])),
       table: Prisma.raw(`"${options.table}"`),
-      selection: Prisma.raw(selection.join(', ')),
-      source: Prisma.raw(source),
+      columnsOf: (field) => fields[field] ?? (known.has(field) ? [field] : undefined),
       column: (field) => Prisma.raw(columnOf('t', field)),
-      decode: (raw) => {
-        for (const { relation, fields } of nested) {
-          const row: Record<string, unknown> = {};
-          for (const [field, name] of fields) row[field] = raw[name];
-          raw[relation] = row;
-        }
-        // The selection lists exactly the columns of Row, and a test reads every entity once.
-        return raw as Row;
+      plan: (wanted = all, sortedBy) => {
+        const ofWanted = plans.get(wanted) ?? new Map<string | undefined, ReadPlan<Row>>();
+        plans.set(wanted, ofWanted);
+        const plan = ofWanted.get(sortedBy) ?? makePlan(wanted, sortedBy);
+        ofWanted.set(sortedBy, plan);
+        return plan;
       },
     };
   };

@@ -1,4 +1,4 @@
-import { columnOf, type Entity } from './entity.ts';
+import { columnOf, type Entity, type Wanted } from './entity.ts';
 import { Prisma } from './generated/client.ts';
 
 const { sql, join, empty } = Prisma;
@@ -23,6 +23,8 @@ export interface PageRequest<Row> {
   readonly backward: boolean;
   readonly after?: Position | undefined;
   readonly before?: Position | undefined;
+  /** Default: every column. */
+  readonly wanted?: Wanted | undefined;
 }
 
 /** A part of a list, in the list's order. */
@@ -37,7 +39,7 @@ const opposite = { ASC: 'DESC', DESC: 'ASC' } as const;
 /** The statement for a page and one row more, which tells whether the list goes on. */
 export function pageStatement<Row extends { id: string }>(
   entity: Entity<Row>,
-  { order, size, backward, after, before }: PageRequest<Row>,
+  { order, size, backward, after, before, wanted }: PageRequest<Row>,
   where: readonly Prisma.Sql[],
 ): Prisma.Sql {
   const key = order.by === 'id' ? sql`(t.id)` : sql`(${entity.column(order.by)}, t.id)`;
@@ -48,7 +50,8 @@ export function pageStatement<Row extends { id: string }>(
   if (after) conditions.push(sql`${key} ${order.direction === 'ASC' ? sql`>` : sql`<`} ${at(after)}`);
   if (before) conditions.push(sql`${key} ${order.direction === 'ASC' ? sql`<` : sql`>`} ${at(before)}`);
   const filter = conditions.length === 0 ? empty : sql`WHERE ${join(conditions, ' AND ')}`;
-  return sql`SELECT ${entity.selection} FROM ${entity.source} ${filter} ORDER BY ${sorting(order, backward, 't')} LIMIT ${size + 1}`;
+  const { selection, source } = entity.plan(wanted, order.by);
+  return sql`SELECT ${selection} FROM ${source} ${filter} ORDER BY ${sorting(order, backward, 't')} LIMIT ${size + 1}`;
 }
 
 /** The order of a page's rows as they are read: from its far end when it is read backward. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { types as builtinTypes, type CustomTypesConfig, type Pool } from 'pg';
-import type { Entity } from './entity.ts';
+import type { Entity, Wanted } from './entity.ts';
 import { Prisma } from './generated/client.ts';
 import { type Page, type PageRequest, pageOf, pageStatement, sorting } from './pages.ts';
 
@@ -40,12 +40,14 @@ export class Reader {
     entity: Entity<Row>,
     ids: readonly string[],
     where: readonly Prisma.Sql[] = [],
+    wanted?: Wanted,
   ): Promise<Map<string, Row>> {
     const conditions = [sql`t.id = ANY(${ids}::uuid[])`, ...where];
-    const rows = await this.#send(sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(conditions)}`);
+    const { selection, source, decode } = entity.plan(wanted);
+    const rows = await this.#send(sql`SELECT ${selection} FROM ${source} ${whereAll(conditions)}`);
     return new Map(
       rows.map((raw) => {
-        const row = entity.decode(raw);
+        const row = decode(raw);
         return [row.id, row];
       }),
     );
@@ -55,17 +57,22 @@ export class Reader {
   async find<Row>(
     entity: Entity<Row>,
     where: readonly Prisma.Sql[],
-    lock?: 'UPDATE' | 'KEY SHARE',
+    options: { readonly lock?: 'UPDATE' | 'KEY SHARE'; readonly wanted?: Wanted | undefined } = {},
   ): Promise<Row | undefined> {
-    const locking = lock === undefined ? empty : Prisma.raw(`FOR ${lock} OF t`);
-    const [raw] = await this.#send(sql`SELECT ${entity.selection} FROM ${entity.source} ${whereAll(where)} ${locking}`);
-    return raw === undefined ? undefined : entity.decode(raw);
+    const locking = options.lock === undefined ? empty : Prisma.raw(`FOR ${options.lock} OF t`);
+    const { selection, source, decode } = entity.plan(options.wanted);
+    const [raw] = await this.#send(sql`SELECT ${selection} FROM ${source} ${whereAll(where)} ${locking}`);
+    return raw === undefined ? undefined : decode(raw);
   }
 
   /** One page of a list. */
   async page<Row extends { id: string }>(entity: Entity<Row>, request: ListRequest<Row>): Promise<Page<Row>> {
     const rows = await this.#send(pageStatement(entity, request, request.where ?? []));
-    return pageOf(rows.map(entity.decode), request);
+    const { decode } = entity.plan(request.wanted, request.order.by);
+    return pageOf(
+      rows.map((raw) => decode(raw)),
+      request,
+    );
   }
 
   /** How many rows meet the conditions. */
@@ -88,7 +95,8 @@ export class Reader {
       ORDER BY parent.position, ${sorting(request.order, request.backward, 'child')}
     `);
     const lists = new Map<string, Row[]>(parentIds.map((id) => [id, []]));
-    for (const raw of rows) lists.get(String(raw.parentId))?.push(entity.decode(raw));
+    const { decode } = entity.plan(request.wanted, request.order.by);
+    for (const raw of rows) lists.get(String(raw.parentId))?.push(decode(raw));
     return new Map([...lists].map(([id, list]) => [id, pageOf(list, request)]));
   }
 
@@ -111,11 +119,18 @@ export class Reader {
 
 const { builtins } = builtinTypes;
 
+/** `2026-03-01 12:00:00.123+00`, as sent in a session whose time zone is UTC: several times quicker to read so. */
+const parseTimestamp = (text: string): Date =>
+  text.endsWith('+00') ? new Date(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`) : builtinParseTimestamp(text);
+
+const builtinParseTimestamp = builtinTypes.getTypeParser(builtins.TIMESTAMPTZ);
+
 /** Column types whose values Prisma gives in a shape of its own; ours must be the same. */
 const prismaTypes: CustomTypesConfig = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') => {
     if (oid === builtins.INT8) return BigInt;
     if (oid === builtins.NUMERIC) return (text: string) => new Prisma.Decimal(text);
+    if (oid === builtins.TIMESTAMPTZ && format !== 'binary') return parseTimestamp;
     return builtinTypes.getTypeParser(oid, format);
   },
 };

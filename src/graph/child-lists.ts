@@ -47,10 +47,14 @@ export async function childConnection<Row extends { id: string }>(
 ): Promise<Connection<Row>> {
   const filter = where.map((condition) => [condition.text, condition.values]);
   const name = JSON.stringify([entity.name, by, filter]);
-  const pages = loaderOf<Page<Row>>(context, `pages ${name} ${JSON.stringify(request)}`, async (parentIds) => {
-    const found = await reader.childPages(entity, { by, parentIds }, { ...request, where });
-    return parentIds.map((id) => found.get(id) ?? { rows: [], hasNextPage: false, hasPreviousPage: false });
-  });
+  const pages = loaderOf<Page<Row>>(
+    context,
+    `pages ${name} ${JSON.stringify({ ...request, wanted: [...(request.wanted ?? [])] })}`,
+    async (parentIds) => {
+      const found = await reader.childPages(entity, { by, parentIds }, { ...request, where });
+      return parentIds.map((id) => found.get(id) ?? { rows: [], hasNextPage: false, hasPreviousPage: false });
+    },
+  );
   const counts = loaderOf<number>(context, `counts ${name}`, async (parentIds) => {
     const found = await reader.childCounts(entity, { by, parentIds }, where);
     return parentIds.map((id) => found.get(id) ?? 0);

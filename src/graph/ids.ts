@@ -1,4 +1,4 @@
-import { fromString, TypeID, toUUID, typeidUnboxed } from 'typeid-js';
+import { fromString, fromUUID, toUUID, typeidUnboxed } from 'typeid-js';
 import { RequestError } from './errors.ts';
 
 /** The prefix of each type's ids. An id says what it belongs to: `tnt_01h455vb4pex5vsknk084sn02q`. */
@@ -20,7 +20,7 @@ export const isNodeType = (type: string): type is NodeType => Object.hasOwn(idPr
 export const newId = (): string => toUUID(typeidUnboxed());
 
 /** The id that the graph shows for a row. */
-export const encodeId = (type: NodeType, uuid: string): string => TypeID.fromUUID(idPrefixes[type], uuid).toString();
+export const encodeId = (type: NodeType, uuid: string): string => fromUUID(uuid, idPrefixes[type]);
 
 /** What is wrong with an id that a caller gave. */
 export class IdProblem extends Error {

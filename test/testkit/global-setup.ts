@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -19,6 +19,8 @@ export const templateName = 'fairlead_template';
 /** Starts one Postgres for the whole run and brings a template to the newest migration. */
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'fairlead-test-'));
+  // Run by root, the server runs as another user, who has to get in.
+  await chmod(folder, 0o755);
   const postgres = await startEmbeddedPostgres({ folder, durable: false, log: () => undefined });
   await createDatabase(postgres.url, templateName);
   await applyMigrations({ url: databaseUrl(postgres.url, templateName) });

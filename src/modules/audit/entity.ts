@@ -26,6 +26,11 @@ export const auditEntries = defineEntity<AuditEntry>()({
     'ipAddress',
     'userAgent',
   ],
+  fields: {
+    actor: ['actorKind', 'actorId', 'actorName'],
+    target: ['targetType', 'targetId'],
+    tenantId: ['chainId'],
+  },
 });
 
 export type AuditEntryRow = EntityRow<typeof auditEntries>;

@@ -6,8 +6,9 @@ import { DateTimeRange } from '../../graph/filters.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
+import { wantedOfConnection } from '../../graph/selection.ts';
 import { deploymentChain } from './chain.ts';
-import type { AuditEntryRow } from './entity.ts';
+import { type AuditEntryRow, auditEntries } from './entity.ts';
 import type { AuditLogFilter } from './service.ts';
 import { type ChainBreak, type ChainVerification, chainBreaks } from './verify.ts';
 
@@ -204,12 +205,13 @@ builder.queryFields((t) => ({
       filter: t.arg({ type: AuditLogFilterInput, description: 'Which entries. Default: all.' }),
       orderBy: t.arg({ type: AuditEntryOrder, description: 'Default: by time, descending.' }),
     },
-    resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }) =>
+    resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }, info) =>
       services.audit.list(
         principal,
         readFilter(filter),
         { by: orderBy?.field ?? 'occurredAt', direction: orderBy?.direction ?? 'DESC' },
         paging,
+        wantedOfConnection(auditEntries, info),
       ),
   }),
   verifyAuditChain: t.field({

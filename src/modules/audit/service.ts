@@ -1,5 +1,6 @@
 import type { Principal } from '../../access/principal.ts';
 import type { Database, Transaction } from '../../database/database.ts';
+import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
 import type { Order } from '../../database/pages.ts';
@@ -82,10 +83,11 @@ export class AuditService implements AuditRecorder {
     filter: AuditLogFilter,
     order: Order<AuditEntryRow>,
     paging: PageArguments,
+    wanted?: Wanted,
   ): Promise<Connection<AuditEntryRow>> {
     const where = [...conditions(filter), ...visibleTo(principal)];
     const request = readPageArguments(auditEntries, paging, order);
-    const page = await this.#database.reader.page(auditEntries, { ...request, where });
+    const page = await this.#database.reader.page(auditEntries, { ...request, where, wanted });
     return connectionOf(auditEntries, order, page, () => this.#database.reader.count(auditEntries, where));
   }
 

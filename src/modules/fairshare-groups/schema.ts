@@ -4,7 +4,8 @@ import { listComplexity } from '../../graph/connections.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import type { FairshareGroupRow } from './entity.ts';
+import { wantedColumns, wantedOfConnection } from '../../graph/selection.ts';
+import { type FairshareGroupRow, fairshareGroups } from './entity.ts';
 
 export const FairshareGroup = builder.objectRef<FairshareGroupRow>('FairshareGroup');
 
@@ -48,11 +49,12 @@ builder.queryFields((t) => ({
       id: t.arg.id({ description: 'Its id. Give this or `name`.' }),
       name: t.arg.string({ description: 'Its name, without regard to case.' }),
     },
-    resolve: async (_parent, args, { services, principal }) => {
+    resolve: (_parent, args, { services, principal }, info) => {
       const [argument, value] = exactlyOne({ id: args.id, name: args.name });
       return services.fairshareGroups.find(
         principal,
         argument === 'id' ? { id: decodeIdArgument('FairshareGroup', 'id', value) } : { name: value },
+        wantedColumns(fairshareGroups, info),
       );
     },
   }),
@@ -65,11 +67,12 @@ builder.queryFields((t) => ({
       ...t.arg.connectionArgs(),
       orderBy: t.arg({ type: FairshareGroupOrder, description: 'Default: by name, ascending.' }),
     },
-    resolve: (_parent, { orderBy, ...paging }, { services, principal }) =>
+    resolve: (_parent, { orderBy, ...paging }, { services, principal }, info) =>
       services.fairshareGroups.list(
         principal,
         { by: orderBy?.field ?? 'nameFolded', direction: orderBy?.direction ?? 'ASC' },
         paging,
+        wantedOfConnection(fairshareGroups, info),
       ),
   }),
 }));

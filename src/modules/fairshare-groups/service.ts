@@ -1,5 +1,6 @@
 import type { Principal } from '../../access/principal.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
+import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { Order } from '../../database/pages.ts';
 import type { JsonObject } from '../../graph/audit.ts';
@@ -53,9 +54,13 @@ export class FairshareGroupService {
     this.#members.push(members);
   }
 
-  async find(principal: Principal, by: { id: string } | { name: string }): Promise<FairshareGroupRow | undefined> {
+  async find(
+    principal: Principal,
+    by: { id: string } | { name: string },
+    wanted?: Wanted,
+  ): Promise<FairshareGroupRow | undefined> {
     const where = 'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
-    return this.#database.reader.find(fairshareGroups, [where, ...visibleTo(principal)]);
+    return this.#database.reader.find(fairshareGroups, [where, ...visibleTo(principal)], { wanted });
   }
 
   /** The groups with these ids, by id; those that the principal cannot see are absent. */
@@ -67,10 +72,11 @@ export class FairshareGroupService {
     principal: Principal,
     order: Order<FairshareGroupRow>,
     paging: PageArguments,
+    wanted?: Wanted,
   ): Promise<Connection<FairshareGroupRow>> {
     const where = visibleTo(principal);
     const request = readPageArguments(fairshareGroups, paging, order);
-    const page = await this.#database.reader.page(fairshareGroups, { ...request, where });
+    const page = await this.#database.reader.page(fairshareGroups, { ...request, where, wanted });
     return connectionOf(fairshareGroups, order, page, () => this.#database.reader.count(fairshareGroups, where));
   }
 
@@ -127,21 +133,21 @@ export class FairshareGroupService {
 
   /** The group, kept from being deleted until the transaction ends, so a tenant can be put into it. */
   async holdForMember(transaction: Transaction, id: string, path: readonly string[]): Promise<FairshareGroupRow> {
-    const group = await transaction.reader.find(fairshareGroups, [sql`t.id = ${id}::uuid`], 'KEY SHARE');
+    const group = await transaction.reader.find(fairshareGroups, [sql`t.id = ${id}::uuid`], { lock: 'KEY SHARE' });
     if (group === undefined) throw new NotFoundError('fairshare group', path);
     return group;
   }
 
   /** The group `default`, which always exists. */
   async holdDefault(transaction: Transaction): Promise<FairshareGroupRow> {
-    const group = await transaction.reader.find(fairshareGroups, [sql`t.is_default`], 'KEY SHARE');
+    const group = await transaction.reader.find(fairshareGroups, [sql`t.is_default`], { lock: 'KEY SHARE' });
     if (group === undefined) throw new Error('The fairshare group `default` is missing; the migrations insert it.');
     return group;
   }
 
   async #lock({ transaction, principal }: CommandScope, input: Revised): Promise<FairshareGroupRow> {
     const where = [sql`t.id = ${input.fairshareGroupId}::uuid`, ...visibleTo(principal)];
-    const group = await transaction.reader.find(fairshareGroups, where, 'UPDATE');
+    const group = await transaction.reader.find(fairshareGroups, where, { lock: 'UPDATE' });
     if (group === undefined) throw new NotFoundError('fairshare group', ['fairshareGroupId']);
     expectRevision(group, input.expectedRevision);
     return group;

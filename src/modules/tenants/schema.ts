@@ -6,9 +6,10 @@ import { DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
+import { wantedColumns, wantedOfConnection } from '../../graph/selection.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
 import { Limits } from '../limits/schema.ts';
-import type { TenantRow } from './entity.ts';
+import { type TenantRow, tenants } from './entity.ts';
 import type { TenantFilter } from './filter.ts';
 import { type GuardrailsPolicy, type guardrailsActions, guardrailsPolicy } from './input.ts';
 import { type DayOfWeek, daysOfWeek, storedWindows, type WeeklyWindow } from './schedule.ts';
@@ -174,11 +175,12 @@ builder.queryFields((t) => ({
       id: t.arg.id({ description: 'Its id. Give this or `name`.' }),
       name: t.arg.string({ description: 'Its name, without regard to case.' }),
     },
-    resolve: (_parent, args, { services, principal }) => {
+    resolve: (_parent, args, { services, principal }, info) => {
       const [argument, value] = exactlyOne({ id: args.id, name: args.name });
       return services.tenants.find(
         principal,
         argument === 'id' ? { id: decodeIdArgument('Tenant', 'id', value) } : { name: value },
+        wantedColumns(tenants, info),
       );
     },
   }),
@@ -192,8 +194,8 @@ builder.queryFields((t) => ({
       filter: t.arg({ type: TenantFilterInput, description: 'Which of them. Default: all.' }),
       orderBy: t.arg({ type: TenantOrder, description: 'Default: by name, ascending.' }),
     },
-    resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }) =>
-      services.tenants.list(principal, readFilter(filter), order(orderBy), paging),
+    resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }, info) =>
+      services.tenants.list(principal, readFilter(filter), order(orderBy), paging, wantedOfConnection(tenants, info)),
   }),
 }));
 
@@ -208,7 +210,14 @@ builder.objectField(FairshareGroup, 'tenants', (t) =>
       filter: t.arg({ type: TenantFilterInput, description: 'Which of them. Default: all.' }),
       orderBy: t.arg({ type: TenantOrder, description: 'Default: by name, ascending.' }),
     },
-    resolve: (group, { filter, orderBy, ...paging }, context) =>
-      context.services.tenants.listOfGroup(context, group.id, readFilter(filter), order(orderBy), paging),
+    resolve: (group, { filter, orderBy, ...paging }, context, info) =>
+      context.services.tenants.listOfGroup(
+        context,
+        group.id,
+        readFilter(filter),
+        order(orderBy),
+        paging,
+        wantedOfConnection(tenants, info),
+      ),
   }),
 );

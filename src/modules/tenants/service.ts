@@ -1,5 +1,6 @@
 import type { Principal } from '../../access/principal.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
+import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { TenantStatus } from '../../database/generated/enums.ts';
 import type { Order } from '../../database/pages.ts';
@@ -65,9 +66,9 @@ export class TenantService implements GroupMembers {
     this.#children.push(children);
   }
 
-  find(principal: Principal, by: { id: string } | { name: string }): Promise<TenantRow | undefined> {
+  find(principal: Principal, by: { id: string } | { name: string }, wanted?: Wanted): Promise<TenantRow | undefined> {
     const where = 'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
-    return this.#database.reader.find(tenants, [where, ...visibleTo(principal)]);
+    return this.#database.reader.find(tenants, [where, ...visibleTo(principal)], { wanted });
   }
 
   /** The tenants with these ids, by id; those that the principal cannot see are absent. */
@@ -80,10 +81,11 @@ export class TenantService implements GroupMembers {
     filter: TenantFilter,
     order: Order<TenantRow>,
     paging: PageArguments,
+    wanted?: Wanted,
   ): Promise<Connection<TenantRow>> {
     const where = [...tenantConditions(filter), ...visibleTo(principal)];
     const request = readPageArguments(tenants, paging, order);
-    const page = await this.#database.reader.page(tenants, { ...request, where });
+    const page = await this.#database.reader.page(tenants, { ...request, where, wanted });
     return connectionOf(tenants, order, page, () => this.#database.reader.count(tenants, where));
   }
 
@@ -94,12 +96,13 @@ export class TenantService implements GroupMembers {
     filter: TenantFilter,
     order: Order<TenantRow>,
     paging: PageArguments,
+    wanted?: Wanted,
   ): Promise<Connection<TenantRow>> {
     return childConnection(request, this.#database.reader, fairshareGroupId, {
       entity: tenants,
       by: 'fairshareGroupId',
       where: [...tenantConditions(filter), ...visibleTo(request.principal)],
-      request: readPageArguments(tenants, paging, order),
+      request: { ...readPageArguments(tenants, paging, order), wanted },
     });
   }
 
@@ -241,7 +244,7 @@ export class TenantService implements GroupMembers {
 
   async #lock({ transaction, principal }: CommandScope, reference: TenantReference): Promise<TenantRow> {
     const where = [sql`t.id = ${reference.tenantId}::uuid`, ...visibleTo(principal)];
-    const tenant = await transaction.reader.find(tenants, where, 'UPDATE');
+    const tenant = await transaction.reader.find(tenants, where, { lock: 'UPDATE' });
     if (tenant === undefined) throw new NotFoundError('tenant', ['tenantId']);
     expectRevision(tenant, reference.expectedRevision);
     return tenant;
