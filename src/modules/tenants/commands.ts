@@ -20,7 +20,9 @@ type Fields = PothosSchemaTypes.InputFieldBuilder<GraphSchemaTypes, 'InputObject
 
 const target = { type: 'Tenant', field: 'tenantId' } as const;
 const scopes = [['tenants:write']] as const;
-const errorsOfChange = [NotFoundError, StaleRevisionError, InvalidStateError];
+/** Any tenant can be resumed and archived, whatever its status. */
+const errorsOfStatus = [NotFoundError, StaleRevisionError];
+const errorsOfChange = [...errorsOfStatus, InvalidStateError];
 
 const WeeklyWindowInput = builder.inputType('WeeklyWindowInput', {
   description: 'Hours of one day of the week. One that crosses midnight is written as two.',
@@ -185,7 +187,7 @@ command({
   target,
   input: tenantStatusRules,
   fields: reference,
-  errors: errorsOfChange,
+  errors: errorsOfStatus,
   run: ({ tenants }, scope, input) => tenants.resume(scope, input),
   payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
 });
@@ -197,7 +199,7 @@ command({
   target,
   input: tenantStatusRules,
   fields: reference,
-  errors: errorsOfChange,
+  errors: errorsOfStatus,
   run: ({ tenants }, scope, input) => tenants.archive(scope, input),
   payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
 });

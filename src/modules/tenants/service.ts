@@ -2,7 +2,6 @@ import type { Principal } from '../../access/principal.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import type { TenantStatus } from '../../database/generated/enums.ts';
 import type { Order } from '../../database/pages.ts';
 import { childConnection } from '../../graph/child-lists.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
@@ -159,30 +158,37 @@ export class TenantService implements GroupMembers {
   }
 
   suspend(scope: CommandScope, reference: TenantReference): Promise<Change<TenantAnswer>> {
-    return this.#setStatus(scope, reference, 'SUSPENDED', ['ACTIVE']);
+    return this.#change(scope, reference, (tenant) => {
+      if (tenant.status === 'ARCHIVED') {
+        throw new InvalidStateError('The tenant is archived, so it is not served; resume it first.', tenant.status, [
+          'tenantId',
+        ]);
+      }
+      return { status: 'SUSPENDED' };
+    });
   }
 
   resume(scope: CommandScope, reference: TenantReference): Promise<Change<TenantAnswer>> {
-    return this.#setStatus(scope, reference, 'ACTIVE', ['SUSPENDED', 'ARCHIVED']);
+    return this.#change(scope, reference, () => ({ status: 'ACTIVE' }));
   }
 
   archive(scope: CommandScope, reference: TenantReference): Promise<Change<TenantAnswer>> {
-    return this.#setStatus(scope, reference, 'ARCHIVED', ['ACTIVE', 'SUSPENDED']);
+    return this.#change(scope, reference, () => ({ status: 'ARCHIVED' }));
   }
 
   async delete(scope: CommandScope, input: DeleteTenant): Promise<Change<DeletedTenantAnswer>> {
     const { transaction } = scope;
     const tenant = await this.#lock(scope, input);
     const children: RowCount[] = [];
-    for (const { type, countLive } of this.#children) {
-      const count = await countLive(transaction, tenant.id);
-      if (count > 0) children.push({ type, count });
+    for (const kind of this.#children) {
+      const count = await kind.countLive(transaction, tenant.id);
+      if (count > 0) children.push({ type: kind.type, count });
     }
     const removed = [...children, { type: 'Tenant', count: 1 }];
     const payload = { deletedTenantId: tenant.id, dryRun: input.dryRun, removed };
     if (input.dryRun) return unchanged(payload);
     if (children.length > 0 && !input.cascade) throw new TenantHasChildrenError(children);
-    for (const { deleteAll } of this.#children) await deleteAll(transaction, tenant.id);
+    for (const kind of this.#children) await kind.deleteAll(transaction, tenant.id);
     await transaction.prisma.tenant.delete({ where: { id: tenant.id }, select: { id: true } });
     return { payload, changed: { ...aboutTenant(tenant), before: describeTenant(tenant) } };
   }
@@ -193,24 +199,6 @@ export class TenantService implements GroupMembers {
       data: { fairshareGroupId: toGroupId, revision: { increment: 1 }, updatedAt: now },
     });
     return count;
-  }
-
-  #setStatus(
-    scope: CommandScope,
-    reference: TenantReference,
-    status: TenantStatus,
-    from: readonly TenantStatus[],
-  ): Promise<Change<TenantAnswer>> {
-    return this.#change(scope, reference, (tenant) => {
-      if (tenant.status !== status && !from.includes(tenant.status)) {
-        throw new InvalidStateError(
-          `The tenant is ${tenant.status}; only ${from.join(' or ')} ones become ${status}.`,
-          tenant.status,
-          ['tenantId'],
-        );
-      }
-      return { status };
-    });
   }
 
   /** Locks the row, applies what differs and counts the revision; nothing that differs means nothing is written. */
