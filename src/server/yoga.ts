@@ -8,6 +8,7 @@ import { type CostBudget, CostCalculator } from '../graph/cost.ts';
 import type { ServerContext } from './context.ts';
 import type { Metrics } from './metrics.ts';
 import { useAuthentication } from './plugins/authentication.ts';
+import { useCompiledQueries } from './plugins/compiled-queries.ts';
 import { useCost } from './plugins/cost.ts';
 import { type ErrorPresenter, useErrors } from './plugins/errors.ts';
 import { useMetrics } from './plugins/metrics.ts';
@@ -61,6 +62,7 @@ export function createGraphEndpoint(parts: GraphParts): Yoga {
         onSpent: (cost) => metrics.operationCost.inc(cost),
       }),
       useMetrics(metrics),
+      useCompiledQueries(),
     ],
   });
 }
