@@ -6,13 +6,13 @@ import ErrorsPlugin from '@pothos/plugin-errors';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { getNamedType, isLeafType } from 'graphql';
-import { DateTimeResolver, JSONObjectResolver, SafeIntResolver } from 'graphql-scalars';
+import { JSONObjectResolver, SafeIntResolver } from 'graphql-scalars';
 import { hasScopes, type RequiredScopes, type Scope } from '../access/scopes.ts';
 import type { JsonObject } from './audit.ts';
 import type { GraphContext } from './context.ts';
 import { RequestError } from './errors.ts';
 import { decodeAnyId, encodeId, IdProblem, isNodeType } from './ids.ts';
-import { DecimalScalar } from './scalars.ts';
+import { DateTimeScalar, DecimalScalar } from './scalars.ts';
 import RequiredScopesPlugin from './scopes-plugin.ts';
 
 interface GraphTypes {
@@ -125,7 +125,7 @@ export type GraphSchemaTypes = (typeof builder)['$inferSchemaTypes'];
  */
 export const requires = (...anyOf: readonly (readonly Scope[])[]) => ({ authScopes: { anyOf } });
 
-builder.addScalarType('DateTime', DateTimeResolver);
+builder.addScalarType('DateTime', DateTimeScalar);
 builder.addScalarType('SafeInt', SafeIntResolver);
 builder.addScalarType('JSONObject', JSONObjectResolver);
 builder.addScalarType('Decimal', DecimalScalar);

@@ -1,4 +1,5 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
+import { DateTimeResolver } from 'graphql-scalars';
 
 /** Digits before and after the point that the database keeps. */
 const decimalPattern = /^-?(?:0|[1-9]\d{0,11})(?:\.\d{1,6})?$/;
@@ -23,4 +24,21 @@ export const DecimalScalar = new GraphQLScalarType<string, string>({
     if (node.kind === Kind.STRING) return parseDecimal(node.value);
     throw new GraphQLError('Decimal is written as a string: "12.50", not 12.50.', { nodes: node });
   },
+});
+
+const firstYear = 1;
+const lastYear = 9_999;
+
+/** Offsets can move a time out of the years that are written with four digits, which the database does not take. */
+function withinYears(time: Date): Date {
+  const year = time.getUTCFullYear();
+  if (year >= firstYear && year <= lastYear) return time;
+  throw new GraphQLError('DateTime takes the years 0001 to 9999, in UTC.');
+}
+
+/** A point in time, as RFC 3339 writes it. */
+export const DateTimeScalar = new GraphQLScalarType<Date, Date | string>({
+  ...DateTimeResolver.toConfig(),
+  parseValue: (value) => withinYears(DateTimeResolver.parseValue(value)),
+  parseLiteral: (node, variables) => withinYears(DateTimeResolver.parseLiteral(node, variables)),
 });

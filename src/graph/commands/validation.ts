@@ -4,7 +4,7 @@ import { decodeId, IdProblem, type NodeType } from '../ids.ts';
 
 /** Checks an input against its rules. @throws {ValidationError} with every broken rule */
 export function validate<Input>(schema: z.ZodType<Input>, input: unknown): Input {
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return parsed.data;
   const [first, ...more] = parsed.error.issues.map(readIssue);
   if (first === undefined) throw new Error('zod refused an input without an issue');
@@ -53,8 +53,8 @@ export const plainText = (maximum: number) =>
     .string()
     .refine((text) => text.isWellFormed(), rule('MALFORMED_TEXT', 'The text has half of a surrogate pair.'))
     .refine(
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for; tab and line breaks may stay
-      (text) => !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.test(text),
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for, also those of 8-bit terminals; tab and line breaks may stay
+      (text) => !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.test(text),
       rule('CONTROL_CHARACTER', 'The text has a control character.'),
     )
     .refine((text) => characterCount(text) <= maximum, rule('TOO_LONG', `At most ${maximum} characters.`));

@@ -69,7 +69,7 @@ const reference = (t: Fields) => ({
 const details = (t: Fields): InputFieldMap => ({
   description: t.string({ description: 'Free text, at most 2,000 characters.' }),
   organization: t.string({ description: 'Whom it belongs to, at most 255 characters.' }),
-  contactEmail: t.string({ description: 'An e-mail address, or empty.' }),
+  contactEmail: t.string({ description: 'An e-mail address of at most 254 characters, or empty.' }),
   timeZone: t.string({ description: 'IANA time zone of its schedule and of its monthly budget. Default: UTC.' }),
   activeFrom: t.field({ type: 'DateTime', description: 'It is not served before this time; null: no such bound.' }),
   activeUntil: t.field({

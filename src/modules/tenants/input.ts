@@ -30,9 +30,16 @@ export const guardrailsPolicy = z.object({
 
 export type GuardrailsPolicy = z.infer<typeof guardrailsPolicy>;
 
-const contactEmail = z.union([z.literal(''), z.email('An e-mail address, such as ops@example.com, or empty.')], {
-  error: 'An e-mail address, such as ops@example.com, or empty.',
-});
+/** The longest that mail servers take. */
+const emailLengthMax = 254;
+
+const contactEmail = z
+  .string()
+  .refine(
+    (address) => address === '' || z.regexes.email.test(address),
+    rule('INVALID_FORMAT', 'An e-mail address, such as ops@example.com, or empty.'),
+  )
+  .refine((address) => address.length <= emailLengthMax, rule('TOO_LONG', `At most ${emailLengthMax} characters.`));
 
 /** What a caller may say of a tenant besides its name, weight, group and limits. */
 const details = {
