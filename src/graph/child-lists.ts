@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader';
 import type { Entity } from '../database/entity.ts';
 import type { Prisma } from '../database/generated/client.ts';
-import type { Page, PageRequest } from '../database/pages.ts';
+import type { ChildPage, PageRequest } from '../database/pages.ts';
 import type { Reader } from '../database/reader.ts';
 import { type Connection, connectionOf } from './connections.ts';
 
@@ -12,6 +12,8 @@ interface ChildList<Row> {
   readonly by: keyof Row & string;
   readonly where: readonly Prisma.Sql[];
   readonly request: PageRequest<Row>;
+  /** Whether the operation asks for `totalCount`. */
+  readonly counted: boolean;
 }
 
 /** The loaders of one request: the same lists of many parents become one statement. */
@@ -34,8 +36,8 @@ export function loaderOf<Value>(
 }
 
 /**
- * One parent's list as a connection. Asked for many parents within a request, it is one statement for all of them, and
- * one more for their counts if those are selected.
+ * One parent's list as a connection. Asked for many parents within a request, it is one statement for all of them,
+ * counts included.
  *
  * @param context the request; parents that share it are batched
  */
@@ -43,21 +45,19 @@ export async function childConnection<Row extends { id: string }>(
   context: object,
   reader: Reader,
   parentId: string,
-  { entity, by, where, request }: ChildList<Row>,
+  { entity, by, where, request, counted }: ChildList<Row>,
 ): Promise<Connection<Row>> {
   const filter = where.map((condition) => [condition.text, condition.values]);
-  const name = JSON.stringify([entity.name, by, filter]);
-  const pages = loaderOf<Page<Row>>(
-    context,
-    `pages ${name} ${JSON.stringify({ ...request, wanted: [...(request.wanted ?? [])] })}`,
-    async (parentIds) => {
-      const found = await reader.childPages(entity, { by, parentIds }, { ...request, where });
-      return parentIds.map((id) => found.get(id) ?? { rows: [], hasNextPage: false, hasPreviousPage: false });
-    },
-  );
-  const counts = loaderOf<number>(context, `counts ${name}`, async (parentIds) => {
-    const found = await reader.childCounts(entity, { by, parentIds }, where);
-    return parentIds.map((id) => found.get(id) ?? 0);
+  const { wanted = [], ...part } = request;
+  const name = JSON.stringify([entity.name, by, filter, part, [...wanted], counted]);
+  const loader = loaderOf<ChildPage<Row>>(context, name, async (parentIds) => {
+    const found = await reader.childPages(entity, { by, parentIds }, { ...request, where }, counted);
+    return parentIds.map(
+      (id) => found.get(id) ?? { rows: [], hasNextPage: false, hasPreviousPage: false, totalCount: undefined },
+    );
   });
-  return connectionOf(entity, request.order, await pages.load(parentId), () => counts.load(parentId));
+  const page = await loader.load(parentId);
+  // Counted one by one where nobody said that the number would be asked for.
+  const count = async () => (await reader.childCounts(entity, { by, parentIds: [parentId] }, where)).get(parentId) ?? 0;
+  return connectionOf(entity, request.order, page, () => page.totalCount ?? count());
 }

@@ -6,7 +6,7 @@ import { DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { wantedColumns, wantedOfConnection } from '../../graph/selection.ts';
+import { selectionOfConnection, wantedColumns } from '../../graph/selection.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
 import { Limits } from '../limits/schema.ts';
 import { type TenantRow, tenants } from './entity.ts';
@@ -195,7 +195,13 @@ builder.queryFields((t) => ({
       orderBy: t.arg({ type: TenantOrder, description: 'Default: by name, ascending.' }),
     },
     resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }, info) =>
-      services.tenants.list(principal, readFilter(filter), order(orderBy), paging, wantedOfConnection(tenants, info)),
+      services.tenants.list(
+        principal,
+        readFilter(filter),
+        order(orderBy),
+        paging,
+        selectionOfConnection(tenants, info),
+      ),
   }),
 }));
 
@@ -217,7 +223,7 @@ builder.objectField(FairshareGroup, 'tenants', (t) =>
         readFilter(filter),
         order(orderBy),
         paging,
-        wantedOfConnection(tenants, info),
+        selectionOfConnection(tenants, info),
       ),
   }),
 );
