@@ -47,6 +47,9 @@ export interface AppOptions {
 
 const rejectionFlushMs = 1_000;
 
+/** Gives up a part of the program that was started; a promise is waited for. */
+type Closer = () => unknown;
+
 /**
  * Starts the whole program: database, migrations, services, graph, HTTP.
  *
@@ -56,7 +59,7 @@ const rejectionFlushMs = 1_000;
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const clock = options.clock ?? systemClock;
   const log = options.log ?? pino({ level: config.logLevel });
-  const closers: (() => Promise<unknown> | void)[] = [];
+  const closers: Closer[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -122,11 +125,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   }
 }
 
-async function startOwnPostgres(
-  config: Config,
-  log: Logger,
-  closers: (() => Promise<unknown> | void)[],
-): Promise<string> {
+async function startOwnPostgres(config: Config, log: Logger, closers: Closer[]): Promise<string> {
   const postgres = await startEmbeddedPostgres({
     folder: join(config.home, 'postgres'),
     log: (message) => log.info(message),

@@ -2,12 +2,12 @@ import type { Principal, PrincipalKind } from '../access/principal.ts';
 import type { Transaction } from '../database/database.ts';
 import type { AuditOutcome } from '../database/generated/enums.ts';
 import type { OutboxEvent } from '../live/outbox.ts';
-import type { RequestInfo } from './context.ts';
 import type { NodeType } from './ids.ts';
+import type { RequestInfo } from './request-info.ts';
 
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: JsonValue };
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 
 /** Who tried something. */
 export interface AuditActor {

@@ -1,6 +1,5 @@
 import SchemaBuilder from '@pothos/core';
 import ComplexityPlugin from '@pothos/plugin-complexity';
-import DataloaderPlugin from '@pothos/plugin-dataloader';
 import DirectivesPlugin from '@pothos/plugin-directives';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import RelayPlugin from '@pothos/plugin-relay';
@@ -37,15 +36,7 @@ interface GraphTypes {
 /** The one global of the program: modules add their types and fields to it when they are imported. */
 export const builder = new SchemaBuilder<GraphTypes>({
   // The first plugin wraps outermost: scopes are checked before anything else looks at a field.
-  plugins: [
-    ScopeAuthPlugin,
-    RequiredScopesPlugin,
-    ErrorsPlugin,
-    RelayPlugin,
-    DataloaderPlugin,
-    ComplexityPlugin,
-    DirectivesPlugin,
-  ],
+  plugins: [ScopeAuthPlugin, RequiredScopesPlugin, ErrorsPlugin, RelayPlugin, ComplexityPlugin, DirectivesPlugin],
   defaultFieldNullability: false,
   scopeAuth: {
     authScopes: ({ principal }) => ({ anyOf: (required) => hasScopes(principal.scopes, required) }),

@@ -11,7 +11,7 @@ export interface PageArguments {
   readonly before?: string | null | undefined;
 }
 
-export const pageSizeMax = 100;
+const pageSizeMax = 100;
 const pageSizeDefault = 20;
 
 /** How much a list multiplies the cost of what is selected of its rows. */

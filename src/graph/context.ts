@@ -1,6 +1,7 @@
 import type { Principal } from '../access/principal.ts';
 import type { Database } from '../database/database.ts';
 import type { AuditRecorder } from './audit.ts';
+import type { RequestInfo } from './request-info.ts';
 
 /**
  * The services of all modules. Each module adds its own in its `service.ts`:
@@ -9,15 +10,6 @@ import type { AuditRecorder } from './audit.ts';
  */
 // biome-ignore lint/suspicious/noEmptyInterface: the modules fill it
 export interface Services {}
-
-/** What is known of a request besides who sent it: for the audit log and for idempotency. */
-export interface RequestInfo {
-  readonly id: string;
-  readonly ipAddress: string | null;
-  readonly userAgent: string | null;
-  /** The Idempotency-Key header, which stands for the field of the same name in a request with one command. */
-  readonly idempotencyKey: string | null;
-}
 
 /** What every resolver gets. */
 export interface GraphContext {

@@ -12,7 +12,7 @@ import {
   type ValidationIssue,
 } from './errors.ts';
 
-export const UserErrorCodeEnum = builder.enumType('UserErrorCode', {
+const UserErrorCodeEnum = builder.enumType('UserErrorCode', {
   description: 'Why a command was refused.',
   values: Object.fromEntries(
     Object.entries(userErrorCodes).map(([code, description]) => [code, { value: code as UserErrorCode, description }]),

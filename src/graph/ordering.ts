@@ -1,6 +1,6 @@
 import { builder } from './builder.ts';
 
-export const OrderDirectionEnum = builder.enumType('OrderDirection', {
+const OrderDirectionEnum = builder.enumType('OrderDirection', {
   description: 'Which end of a list comes first. Rows with the same value are sorted by id in the same direction.',
   values: {
     ASC: { description: 'Smallest, earliest or alphabetically first.' },

@@ -5,7 +5,6 @@ const pluginName = 'requiredScopes';
 
 declare global {
   export namespace PothosSchemaTypes {
-    // biome-ignore lint/correctness/noUnusedVariables: merges with Pothos' own declaration, whose parameters it repeats
     interface Plugins<Types extends SchemaTypes> {
       requiredScopes: RequiredScopesPlugin<Types>;
     }

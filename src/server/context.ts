@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../access/principal.ts';
-import type { RequestInfo } from '../graph/context.ts';
+import type { RequestInfo } from '../graph/request-info.ts';
 
 /** What the HTTP server gives to yoga, and yoga to its plugins and to the context of resolvers. */
 export interface ServerContext {

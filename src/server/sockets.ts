@@ -5,7 +5,7 @@ import { CloseCode, handleProtocols } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import type { Principal } from '../access/principal.ts';
-import type { RequestInfo } from '../graph/context.ts';
+import type { RequestInfo } from '../graph/request-info.ts';
 import { requestInfo } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
 import type { GraphParts, Yoga } from './yoga.ts';

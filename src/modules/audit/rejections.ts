@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import type { RejectionReason } from '../../access/credentials.ts';
 import type { Database } from '../../database/database.ts';
 import type { AuditRecorder } from '../../graph/audit.ts';
-import type { Clock, RequestInfo } from '../../graph/context.ts';
+import type { Clock } from '../../graph/context.ts';
+import type { RequestInfo } from '../../graph/request-info.ts';
 
 /** Addresses that are told apart within one flush; the attempts of further ones are counted under one name. */
 const addressesMax = 1_000;

@@ -5,7 +5,6 @@ export const fairshareGroups = defineEntity<FairshareGroup>()({
   name: 'FairshareGroup',
   table: 'fairshare_group',
   columns: ['id', 'name', 'nameFolded', 'weight', 'isDefault', 'revision', 'createdAt', 'updatedAt'],
-  unique: ['nameFolded'],
   fields: { tenants: ['id'] },
 });
 

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { TenantStatus } from '../../database/generated/enums.ts';
 import { expectedRevision, idOf, nameText, plainText, rule, weight } from '../../graph/commands/validation.ts';
 import { limitsRules } from '../limits/limits.ts';
 import { timeZoneRule, weeklyWindowsRule } from './schedule.ts';
@@ -83,5 +82,3 @@ export type UpdateTenant = z.infer<typeof updateTenantRules>;
 export type TenantDetails = Omit<UpdateTenant, 'tenantId' | 'expectedRevision' | 'name'>;
 export type TenantReference = z.infer<typeof tenantStatusRules>;
 export type DeleteTenant = z.infer<typeof deleteTenantRules>;
-
-export const tenantStatuses = Object.values(TenantStatus);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The folder of the operations that the playground shows, one file a tab. */
-export const exampleOperationsFolder = fileURLToPath(new URL('../../../examples/operations/', import.meta.url));
+const exampleOperationsFolder = fileURLToPath(new URL('../../../examples/operations/', import.meta.url));
 
 /** An operation that a user can run as it stands. */
 export interface ExampleOperation {

@@ -1,7 +1,7 @@
 import type { Plugin } from 'graphql-yoga';
 import type { Authenticator } from '../../access/authenticator.ts';
 import type { RejectionReason } from '../../access/credentials.ts';
-import type { RequestInfo } from '../../graph/context.ts';
+import type { RequestInfo } from '../../graph/request-info.ts';
 import type { ServerContext } from '../context.ts';
 
 /** What a caller without a valid credential is told. */
