@@ -2,7 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { Pool } from 'pg';
 import { Prisma, PrismaClient } from './generated/client.ts';
 import { Reader, type Send, sendThroughPool } from './reader.ts';
-import { StatementLog } from './statements.ts';
+import { StatementLog, StatementNames } from './statements.ts';
 
 /** One transaction: Prisma for the writes, the reader for rows in the shape that the graph shows. */
 export interface Transaction {
@@ -44,13 +44,16 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
   pool.on('error', onConnectionError);
   const statements = new StatementLog();
   statements.attach(pool);
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
+  const names = new StatementNames();
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => names.of(sql) ?? '' }),
+  });
   return {
     url,
     pool,
     prisma,
     statements,
-    reader: new Reader(sendThroughPool(pool)),
+    reader: new Reader(sendThroughPool(pool, names)),
     transaction: (work) =>
       prisma.$transaction(
         (client) => work({ prisma: client, reader: new Reader(sendThrough(client)) }),

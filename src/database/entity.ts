@@ -25,6 +25,8 @@ export interface Entity<Row> {
   readonly name: string;
   readonly table: Prisma.Sql;
   readonly columns: readonly string[];
+  /** Columns whose values differ in every row, so that a list sorted by one needs no tie-break. */
+  readonly unique: readonly string[];
   readonly joins: Readonly<Record<string, Pick<Entity<never>, 'columns' | 'columnsOf'>>>;
   /** The columns that a field of the type reads; nothing when that is not declared, which means all of them. */
   columnsOf(field: string): readonly string[] | undefined;
@@ -71,6 +73,8 @@ export function defineEntity<Model extends object>() {
     readonly name: string;
     readonly table: string;
     readonly columns: readonly Columns[];
+    /** Columns, besides the id, whose values differ in every row. */
+    readonly unique?: readonly Columns[];
     /** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
     readonly joins?: Relations;
     /** Fields of the type that read other columns than the one of their name. */
@@ -118,6 +122,7 @@ export function defineEntity<Model extends object>() {
     return {
       name,
       columns,
+      unique: ['id', ...(options.unique ?? [])],
       joins: Object.fromEntries(Object.entries(joins).map(([relation, { entity }]) => [relation, entity])),
       table: Prisma.raw(`"${options.table}"`),
       columnsOf: (field) => fields[field] ?? (known.has(field) ? [field] : undefined),

@@ -27,11 +27,22 @@ export interface PageRequest<Row> {
   readonly wanted?: Wanted | undefined;
 }
 
+/** What an operation asks of a list: columns of its rows, and whether it asks how many rows there are in all. */
+export interface ListSelection {
+  readonly wanted: Wanted;
+  readonly counted: boolean;
+}
+
 /** A part of a list, in the list's order. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
   readonly hasNextPage: boolean;
   readonly hasPreviousPage: boolean;
+}
+
+/** One parent's part, with the length of its whole list if that was asked for. */
+export interface ChildPage<Row> extends Page<Row> {
+  readonly totalCount: number | undefined;
 }
 
 const opposite = { ASC: 'DESC', DESC: 'ASC' } as const;
@@ -42,23 +53,29 @@ export function pageStatement<Row extends { id: string }>(
   { order, size, backward, after, before, wanted }: PageRequest<Row>,
   where: readonly Prisma.Sql[],
 ): Prisma.Sql {
-  const key = order.by === 'id' ? sql`(t.id)` : sql`(${entity.column(order.by)}, t.id)`;
-  const at = (position: Position) =>
-    order.by === 'id' ? sql`(${position.id}::uuid)` : sql`(${position.value}, ${position.id}::uuid)`;
+  const single = entity.unique.includes(order.by);
+  const key = single ? entity.column(order.by) : sql`(${entity.column(order.by)}, t.id)`;
+  const at = ({ value, id }: Position) =>
+    order.by === 'id' ? sql`${id}::uuid` : single ? sql`${value}` : sql`(${value}, ${id}::uuid)`;
   const conditions = [...where];
   // A comparison of whole rows, and not of column after column, is what an index on (key, id) can answer.
   if (after) conditions.push(sql`${key} ${order.direction === 'ASC' ? sql`>` : sql`<`} ${at(after)}`);
   if (before) conditions.push(sql`${key} ${order.direction === 'ASC' ? sql`<` : sql`>`} ${at(before)}`);
   const filter = conditions.length === 0 ? empty : sql`WHERE ${join(conditions, ' AND ')}`;
   const { selection, source } = entity.plan(wanted, order.by);
-  return sql`SELECT ${selection} FROM ${source} ${filter} ORDER BY ${sorting(order, backward, 't')} LIMIT ${size + 1}`;
+  return sql`SELECT ${selection} FROM ${source} ${filter} ORDER BY ${sorting(entity, order, backward, 't')} LIMIT ${size + 1}`;
 }
 
 /** The order of a page's rows as they are read: from its far end when it is read backward. */
-export function sorting<Row>(order: Order<Row>, backward: boolean, alias: 't' | 'child'): Prisma.Sql {
+export function sorting<Row>(
+  entity: Pick<Entity<Row>, 'unique'>,
+  order: Order<Row>,
+  backward: boolean,
+  alias: 't' | 'child',
+): Prisma.Sql {
   const name = (field: string) => (alias === 't' ? columnOf(alias, field) : `${alias}."${field}"`);
   const direction = backward ? opposite[order.direction] : order.direction;
-  const keys = order.by === 'id' ? ['id'] : [order.by, 'id'];
+  const keys = entity.unique.includes(order.by) ? [order.by] : [order.by, 'id'];
   return Prisma.raw(keys.map((key) => `${name(key)} ${direction}`).join(', '));
 }
 

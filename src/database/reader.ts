@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto';
 import { types as builtinTypes, type CustomTypesConfig, type Pool } from 'pg';
 import type { Entity, Wanted } from './entity.ts';
 import { Prisma } from './generated/client.ts';
-import { type Page, type PageRequest, pageOf, pageStatement, sorting } from './pages.ts';
+import { type ChildPage, type Page, type PageRequest, pageOf, pageStatement, sorting } from './pages.ts';
+import type { StatementNames } from './statements.ts';
 
 /** Sends one statement and gives its rows. */
 export type Send = (statement: Prisma.Sql) => Promise<Record<string, unknown>[]>;
@@ -81,23 +81,40 @@ export class Reader {
     return Number(row?.count);
   }
 
-  /** The same page of every parent's list: the first ten tenants of each of twenty groups, say. */
+  /**
+   * The same page of every parent's list: the first ten tenants of each of twenty groups, say.
+   *
+   * @param counted whether to count each parent's whole list as well
+   */
   async childPages<Row extends { id: string }>(
     entity: Entity<Row>,
     { by, parentIds }: Children<Row>,
     request: ListRequest<Row>,
-  ): Promise<Map<string, Page<Row>>> {
-    const ofParent = sql`${entity.column(by)} = parent.id`;
+    counted: boolean,
+  ): Promise<Map<string, ChildPage<Row>>> {
+    const where = [sql`${entity.column(by)} = parent.id`, ...(request.where ?? [])];
+    const counts = counted
+      ? sql`CROSS JOIN LATERAL (SELECT count(*)::int AS "totalCount" FROM ${entity.table} AS t ${whereAll(where)}) AS counted`
+      : empty;
     const rows = await this.#send(sql`
-      SELECT parent.id AS "parentId", child.*
+      SELECT parent.id AS "parentId", ${counted ? sql`counted."totalCount",` : empty} child.*
       FROM unnest(${parentIds}::uuid[]) WITH ORDINALITY AS parent(id, position)
-      CROSS JOIN LATERAL (${pageStatement(entity, request, [ofParent, ...(request.where ?? [])])}) AS child
-      ORDER BY parent.position, ${sorting(request.order, request.backward, 'child')}
+      ${counts}
+      LEFT JOIN LATERAL (${pageStatement(entity, request, where)}) AS child ON true
+      ORDER BY parent.position, ${sorting(entity, request.order, request.backward, 'child')}
     `);
-    const lists = new Map<string, Row[]>(parentIds.map((id) => [id, []]));
     const { decode } = entity.plan(request.wanted, request.order.by);
-    for (const raw of rows) lists.get(String(raw.parentId))?.push(decode(raw));
-    return new Map([...lists].map(([id, list]) => [id, pageOf(list, request)]));
+    const lists = new Map<string, { rows: Row[]; totalCount: number | undefined }>();
+    for (const raw of rows) {
+      const parentId = String(raw.parentId);
+      const list = lists.get(parentId) ?? { rows: [], totalCount: counted ? Number(raw.totalCount) : undefined };
+      lists.set(parentId, list);
+      // A parent without children has one row, of nulls.
+      if (raw.id !== null) list.rows.push(decode(raw));
+    }
+    return new Map(
+      [...lists].map(([id, list]) => [id, { ...pageOf(list.rows, request), totalCount: list.totalCount }]),
+    );
   }
 
   /** How many rows each parent's list has. */
@@ -135,22 +152,11 @@ const prismaTypes: CustomTypesConfig = {
   },
 };
 
-/** Distinct statements that are kept prepared on each connection; further ones are planned each time they are sent. */
-const preparedStatementsMax = 500;
-
 /** Sends statements over any free connection of the pool, prepared once on each. */
-export function sendThroughPool(pool: Pool): Send {
-  const names = new Map<string, string>();
-  const nameOf = (text: string): string | undefined => {
-    const known = names.get(text);
-    if (known !== undefined || names.size >= preparedStatementsMax) return known;
-    const name = hash('sha1', text, 'hex');
-    names.set(text, name);
-    return name;
-  };
+export function sendThroughPool(pool: Pool, names: StatementNames): Send {
   return async (statement) => {
     const text = statement.text;
-    const name = nameOf(text);
+    const name = names.of(text);
     const result = await pool.query<Record<string, unknown>>({
       text,
       values: statement.values,

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Pool } from 'pg';
 
 /** Called with the text of every statement, when it is sent. */
@@ -46,5 +47,21 @@ export class StatementLog {
           ? String(query.text)
           : '';
     for (const listener of this.#listeners) listener(text);
+  }
+}
+
+/** Distinct statements that are kept prepared on each connection; further ones are planned each time they are sent. */
+const preparedMax = 500;
+
+/** Gives each statement the name under which Postgres keeps it prepared: parsed once a connection, not once a call. */
+export class StatementNames {
+  readonly #names = new Map<string, string>();
+
+  of(text: string): string | undefined {
+    const known = this.#names.get(text);
+    if (known !== undefined || this.#names.size >= preparedMax) return known;
+    const name = hash('sha1', text, 'hex');
+    this.#names.set(text, name);
+    return name;
   }
 }

@@ -20,7 +20,7 @@ interface ChildList<Row> {
 const loaders = new WeakMap<object, Map<string, DataLoader<string, unknown>>>();
 
 /** The loader of this name within the request; made by the first who asks. */
-export function loaderOf<Value>(
+function loaderOf<Value>(
   request: object,
   name: string,
   load: (keys: readonly string[]) => Promise<readonly Value[]>,

@@ -1,30 +1,43 @@
 import { type FieldNode, type GraphQLResolveInfo, Kind, type SelectionSetNode } from 'graphql';
 import type { Entity, Wanted } from '../database/entity.ts';
+import type { ListSelection } from '../database/pages.ts';
 
 type Readable = Pick<Entity<never>, 'columns' | 'columnsOf'> & { readonly joins?: Entity<never>['joins'] };
 
-/** The sets of fields of documents, which are kept as long as the document. */
-const remembered = new WeakMap<FieldNode, Wanted>();
+/** What was found of fields of documents, kept as long as the document. */
+const remembered = new WeakMap<FieldNode, ListSelection>();
 
 /**
- * The columns that an operation asks of the rows of a field, so that no others are read. Fields that `@include` or
+ * The columns that an operation asks of the row of a field, so that no others are read. Fields that `@include` or
  * `@skip` may leave out count as asked for.
- *
- * @param within where the rows are below the field: `['edges', 'node']` for a connection
  */
-export function wantedColumns(entity: Readable, info: GraphQLResolveInfo, within: readonly string[] = []): Wanted {
+export const wantedColumns = (entity: Readable, info: GraphQLResolveInfo): Wanted => select(entity, info, []).wanted;
+
+/** The same for the rows of a connection, and whether it asks for their number. */
+export const selectionOfConnection = (entity: Readable, info: GraphQLResolveInfo): ListSelection =>
+  select(entity, info, ['edges', 'node']);
+
+function select(entity: Readable, info: GraphQLResolveInfo, within: readonly string[]): ListSelection {
   const [field, ...more] = info.fieldNodes;
   const known = field === undefined || more.length > 0 ? undefined : remembered.get(field);
   if (known !== undefined) return known;
   const wanted = new Set<string>(['id']);
-  for (const node of info.fieldNodes) collect(entity, within, node.selectionSet, info, wanted, '');
-  if (field !== undefined && more.length === 0) remembered.set(field, wanted);
-  return wanted;
+  let counted = false;
+  for (const { selectionSet } of info.fieldNodes) {
+    collect(entity, within, selectionSet, info, wanted, '');
+    counted ||= within.length > 0 && asksFor('totalCount', selectionSet, info);
+  }
+  const selection = { wanted, counted };
+  if (field !== undefined && more.length === 0) remembered.set(field, selection);
+  return selection;
 }
 
-/** The same for the rows of a connection. */
-export const wantedOfConnection = (entity: Readable, info: GraphQLResolveInfo): Wanted =>
-  wantedColumns(entity, info, ['edges', 'node']);
+const asksFor = (name: string, set: SelectionSetNode | undefined, info: GraphQLResolveInfo): boolean =>
+  (set?.selections ?? []).some((selection) => {
+    if (selection.kind === Kind.FIELD) return selection.name.value === name;
+    if (selection.kind === Kind.INLINE_FRAGMENT) return asksFor(name, selection.selectionSet, info);
+    return asksFor(name, info.fragments[selection.name.value]?.selectionSet, info);
+  });
 
 function collect(
   entity: Readable,

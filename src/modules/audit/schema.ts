@@ -6,7 +6,7 @@ import { DateTimeRange } from '../../graph/filters.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { wantedOfConnection } from '../../graph/selection.ts';
+import { selectionOfConnection } from '../../graph/selection.ts';
 import { deploymentChain } from './chain.ts';
 import { type AuditEntryRow, auditEntries } from './entity.ts';
 import type { AuditLogFilter } from './service.ts';
@@ -211,7 +211,7 @@ builder.queryFields((t) => ({
         readFilter(filter),
         { by: orderBy?.field ?? 'occurredAt', direction: orderBy?.direction ?? 'DESC' },
         paging,
-        wantedOfConnection(auditEntries, info),
+        selectionOfConnection(auditEntries, info),
       ),
   }),
   verifyAuditChain: t.field({

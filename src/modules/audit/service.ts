@@ -1,9 +1,8 @@
 import type { Principal } from '../../access/principal.ts';
 import type { Database, Transaction } from '../../database/database.ts';
-import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
-import type { Order } from '../../database/pages.ts';
+import type { ListSelection, Order } from '../../database/pages.ts';
 import type { AuditRecord, AuditRecorder } from '../../graph/audit.ts';
 import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
 import { encodeId, newId } from '../../graph/ids.ts';
@@ -83,11 +82,11 @@ export class AuditService implements AuditRecorder {
     filter: AuditLogFilter,
     order: Order<AuditEntryRow>,
     paging: PageArguments,
-    wanted?: Wanted,
+    selection?: ListSelection,
   ): Promise<Connection<AuditEntryRow>> {
     const where = [...conditions(filter), ...visibleTo(principal)];
     const request = readPageArguments(auditEntries, paging, order);
-    const page = await this.#database.reader.page(auditEntries, { ...request, where, wanted });
+    const page = await this.#database.reader.page(auditEntries, { ...request, where, wanted: selection?.wanted });
     return connectionOf(auditEntries, order, page, () => this.#database.reader.count(auditEntries, where));
   }
 

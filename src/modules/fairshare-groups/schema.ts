@@ -4,7 +4,7 @@ import { listComplexity } from '../../graph/connections.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { wantedColumns, wantedOfConnection } from '../../graph/selection.ts';
+import { selectionOfConnection, wantedColumns } from '../../graph/selection.ts';
 import { type FairshareGroupRow, fairshareGroups } from './entity.ts';
 
 export const FairshareGroup = builder.objectRef<FairshareGroupRow>('FairshareGroup');
@@ -72,7 +72,7 @@ builder.queryFields((t) => ({
         principal,
         { by: orderBy?.field ?? 'nameFolded', direction: orderBy?.direction ?? 'ASC' },
         paging,
-        wantedOfConnection(fairshareGroups, info),
+        selectionOfConnection(fairshareGroups, info),
       ),
   }),
 }));

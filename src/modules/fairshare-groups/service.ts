@@ -2,7 +2,7 @@ import type { Principal } from '../../access/principal.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import type { Order } from '../../database/pages.ts';
+import type { ListSelection, Order } from '../../database/pages.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { foldName } from '../../graph/commands/validation.ts';
@@ -72,11 +72,11 @@ export class FairshareGroupService {
     principal: Principal,
     order: Order<FairshareGroupRow>,
     paging: PageArguments,
-    wanted?: Wanted,
+    selection?: ListSelection,
   ): Promise<Connection<FairshareGroupRow>> {
     const where = visibleTo(principal);
     const request = readPageArguments(fairshareGroups, paging, order);
-    const page = await this.#database.reader.page(fairshareGroups, { ...request, where, wanted });
+    const page = await this.#database.reader.page(fairshareGroups, { ...request, where, wanted: selection?.wanted });
     return connectionOf(fairshareGroups, order, page, () => this.#database.reader.count(fairshareGroups, where));
   }
 

@@ -14,7 +14,7 @@ import type { TenantFilter } from './filter.ts';
 import { type GuardrailsPolicy, type guardrailsActions, guardrailsPolicy } from './input.ts';
 import { type DayOfWeek, daysOfWeek, storedWindows, type WeeklyWindow } from './schedule.ts';
 
-export const TenantStatusEnum = builder.enumType('TenantStatus', {
+const TenantStatusEnum = builder.enumType('TenantStatus', {
   description: 'Whether a tenant is served.',
   values: {
     ACTIVE: { value: TenantStatus.ACTIVE, description: 'It is served, within its schedule.' },

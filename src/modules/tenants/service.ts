@@ -2,7 +2,7 @@ import type { Principal } from '../../access/principal.ts';
 import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import type { Order } from '../../database/pages.ts';
+import type { ListSelection, Order } from '../../database/pages.ts';
 import { childConnection } from '../../graph/child-lists.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { foldName } from '../../graph/commands/validation.ts';
@@ -80,11 +80,11 @@ export class TenantService implements GroupMembers {
     filter: TenantFilter,
     order: Order<TenantRow>,
     paging: PageArguments,
-    wanted?: Wanted,
+    selection?: ListSelection,
   ): Promise<Connection<TenantRow>> {
     const where = [...tenantConditions(filter), ...visibleTo(principal)];
     const request = readPageArguments(tenants, paging, order);
-    const page = await this.#database.reader.page(tenants, { ...request, where, wanted });
+    const page = await this.#database.reader.page(tenants, { ...request, where, wanted: selection?.wanted });
     return connectionOf(tenants, order, page, () => this.#database.reader.count(tenants, where));
   }
 
@@ -95,13 +95,14 @@ export class TenantService implements GroupMembers {
     filter: TenantFilter,
     order: Order<TenantRow>,
     paging: PageArguments,
-    wanted?: Wanted,
+    selection?: ListSelection,
   ): Promise<Connection<TenantRow>> {
     return childConnection(request, this.#database.reader, fairshareGroupId, {
       entity: tenants,
       by: 'fairshareGroupId',
       where: [...tenantConditions(filter), ...visibleTo(request.principal)],
-      request: { ...readPageArguments(tenants, paging, order), wanted },
+      request: { ...readPageArguments(tenants, paging, order), wanted: selection?.wanted },
+      counted: selection?.counted ?? false,
     });
   }
 
