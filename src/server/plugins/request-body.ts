@@ -4,8 +4,7 @@ import type { GraphQLParams, Plugin } from 'graphql-yoga';
 import type { ServerContext } from '../context.ts';
 
 const badRequest = (status: number, code: string, message: string): GraphQLError =>
-  // `spec` lets yoga answer 200 where a client accepts application/json only, as GraphQL over HTTP asks.
-  new GraphQLError(message, { extensions: { code, http: { status, spec: status === 400 } } });
+  new GraphQLError(message, { extensions: { code, http: { status } } });
 
 /**
  * Reads the body of a POST: JSON only, since a page of another origin can send other types without being asked first,
@@ -25,18 +24,25 @@ export const useRequestBody = (maxBytes: number): Plugin<object, ServerContext> 
   },
 });
 
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request) {
-    const bytes: Buffer = chunk;
-    length += bytes.length;
-    if (length > maxBytes) {
-      throw badRequest(413, 'REQUEST_ENTITY_TOO_LARGE', `The body is longer than ${maxBytes} bytes.`);
-    }
-    chunks.push(bytes);
-  }
-  return (chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)).toString('utf8');
+function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let chunks: Buffer[] = [];
+    let length = 0;
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      // What else comes is read and dropped: a connection that is closed on its sender may lose the answer.
+      chunks = [];
+      reject(badRequest(413, 'REQUEST_ENTITY_TOO_LARGE', `The body is longer than ${maxBytes} bytes.`));
+    });
+    request.once('end', () =>
+      resolve((chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)).toString('utf8')),
+    );
+    request.once('error', () => reject(badRequest(400, 'BAD_REQUEST', 'The body broke off.')));
+  });
 }
 
 function parseParams(text: string): GraphQLParams {
