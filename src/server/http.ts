@@ -26,6 +26,12 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
+const idleCheckMs = 20;
+
+/** Whether it is the answer to a subscription, which ends when it is told to. */
+const isStream = (response: ServerResponse): boolean =>
+  /^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')));
+
 /** Starts to listen. @throws {ListenError} when the address cannot be had */
 export async function listen(parts: HttpParts): Promise<HttpServer> {
   const { config, schema, log } = parts;
@@ -37,7 +43,7 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
         onError: (error) => log.error({ err: error }, 'the playground failed'),
       })
     : undefined;
-  const state = { draining: false, streams: new Set<ServerResponse>() };
+  const state = { draining: false, answers: new Set<ServerResponse>() };
   const monitoring = monitoringRoutes(parts, state);
 
   const server = createServer((request, response) => {
@@ -48,10 +54,8 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
     if (path === '/graphql') {
       const info = requestInfo(request, config.http.trustProxy);
       response.setHeader('x-request-id', info.id);
-      if (request.headers.accept?.includes('text/event-stream')) {
-        state.streams.add(response);
-        response.on('close', () => state.streams.delete(response));
-      }
+      state.answers.add(response);
+      response.on('close', () => state.answers.delete(response));
       return void yoga.handle(request, response, { info });
     }
     if (playground?.handle(request, response)) return;
@@ -66,14 +70,16 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
     drain: async () => {
       state.draining = true;
       const closed = new Promise((resolve) => server.close(resolve));
-      await sockets.close();
-      for (const response of state.streams) response.end();
-      server.closeIdleConnections();
       const late = setTimeout(() => {
         log.warn('requests in flight took longer than the drain may; their connections are closed');
+        sockets.terminate();
         server.closeAllConnections();
       }, config.http.drainTimeoutMs);
-      await closed;
+      // A connection that becomes idle from now on would be kept for the client's next request.
+      const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
+      for (const response of state.answers) if (isStream(response)) response.end();
+      await Promise.all([sockets.close(), closed]);
+      clearInterval(idle);
       clearTimeout(late);
     },
   };

@@ -1,17 +1,19 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { ExecutionArgs } from 'graphql';
-import { CloseCode, handleProtocols } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError, getOperationAST } from 'graphql';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
+import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { Principal } from '../access/principal.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import { requestInfo } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
+import { carry, type SocketBasis } from './socket-protocol.ts';
 import type { GraphParts, Yoga } from './yoga.ts';
 
 /** What is known of a socket once its `connection_init` was accepted. */
-interface SocketExtra extends Extra {
+interface SocketExtra extends SocketBasis {
   [other: PropertyKey]: unknown;
   principal?: Principal;
   info?: RequestInfo;
@@ -20,27 +22,90 @@ interface SocketExtra extends Extra {
 interface EnvelopedArgs extends ExecutionArgs {
   readonly run: (args: ExecutionArgs) => unknown;
   readonly follow: (args: ExecutionArgs) => unknown;
+  readonly requestId: string;
 }
 
 export interface Sockets {
   /** Closes every socket with 1001, which makes clients connect again elsewhere. */
   close(): Promise<void>;
+  /** Ends those that are still open, without waiting for their clients. */
+  terminate(): void;
 }
 
 /**
  * Operations over WebSockets, by the protocol graphql-transport-ws. Errors of operations are messages: the reference
  * client gives up for good on some close codes, so only a bad credential gets one of those.
  */
-export function openSockets(server: Server, yoga: Yoga, parts: GraphParts): Sockets {
-  const { authenticator, config, metrics, onRejected, presenter } = parts;
+export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { readonly log: Logger }): Sockets {
+  const { authenticator, config, log, metrics, onRejected, presenter } = parts;
   const socketServer = new WebSocketServer({
     noServer: true,
     handleProtocols,
     maxPayload: config.socket.maxPayloadBytes,
   });
-  socketServer.on('connection', (socket) => {
-    metrics.sockets.inc();
-    socket.on('close', () => metrics.sockets.dec());
+  /** What fails before the first field is an error of the operation, too: thrown, it would end the whole socket. */
+  const attempt = async (args: EnvelopedArgs, how: 'run' | 'follow'): Promise<never> => {
+    try {
+      // The library and the plugins describe the same results by different types.
+      return (await args[how](args)) as never;
+    } catch (error) {
+      return { errors: [presenter.present(error, args.requestId)] } as never;
+    }
+  };
+
+  const protocol = makeServer<Record<string, unknown>, SocketExtra>({
+    connectionInitWaitTimeout: config.socket.initTimeoutMs,
+    onConnect: async ({ connectionParams, extra }) => {
+      extra.info = requestInfo(extra.request, config.http.trustProxy);
+      const fields = lowerCased(connectionParams ?? {});
+      const headers = extra.request.headers;
+      let result = await authenticator.authenticate((name) => fields[name]);
+      if ('rejected' in result && result.rejected === 'MISSING_CREDENTIAL') {
+        result = await authenticator.authenticate((name) => headers[name]);
+      }
+      if ('principal' in result) {
+        extra.principal = result.principal;
+        return true;
+      }
+      onRejected(result.rejected, extra.info);
+      extra.socket.close(CloseCode.Unauthorized, rejectionMessages[result.rejected].slice(0, 120));
+      return false;
+    },
+    onSubscribe: async ({ extra }, _id, params) => {
+      const { principal, info } = extra;
+      if (principal === undefined || info === undefined) throw new Error('An operation came before connection_init.');
+      // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
+      const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
+      try {
+        const context = { principal, info: operationInfo, req: extra.request, params };
+        const enveloped = yoga.getEnveloped(context);
+        const document = enveloped.parse(params.query);
+        if (!getOperationAST(document, params.operationName)) return [unknownOperation()];
+        const errors = enveloped.validate(enveloped.schema, document);
+        if (errors.length > 0) {
+          return errors.map((error: unknown) => presenter.present(error, operationInfo.id));
+        }
+        const args: EnvelopedArgs = {
+          schema: enveloped.schema,
+          document,
+          operationName: params.operationName ?? null,
+          variableValues: params.variables ?? {},
+          contextValue: await enveloped.contextFactory(),
+          requestId: operationInfo.id,
+          run: enveloped.execute,
+          follow: enveloped.subscribe,
+        };
+        return args;
+      } catch (error) {
+        return [presenter.present(error, operationInfo.id)];
+      }
+    },
+    // The arguments are those that onSubscribe made.
+    execute: (args) => attempt(args as EnvelopedArgs, 'run'),
+    subscribe: (args) => attempt(args as EnvelopedArgs, 'follow'),
+    onNext: (_context, _id, _payload, _args, { data = null, errors, extensions = {} }) =>
+      errors && { data, errors: errors.map(forSocket), extensions },
+    onError: (_context, _id, _payload, errors) => errors.map(forSocket),
   });
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -54,72 +119,34 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts): Sock
       return;
     }
     socketServer.handleUpgrade(request, socket, head, (webSocket) => {
-      socketServer.emit('connection', webSocket, request);
+      metrics.sockets.inc();
+      webSocket.once('close', () => metrics.sockets.dec());
+      carry(protocol, { socket: webSocket, request }, { log, pingIntervalMs: config.socket.pingIntervalMs });
     });
   };
   server.on('upgrade', onUpgrade);
 
-  const disposable = useServer<Record<string, unknown>, SocketExtra>(
-    {
-      connectionInitWaitTimeout: config.socket.initTimeoutMs,
-      onConnect: async ({ connectionParams, extra }) => {
-        extra.info = requestInfo(extra.request, config.http.trustProxy);
-        const fields = lowerCased(connectionParams ?? {});
-        const headers = extra.request.headers;
-        const hasFields = Object.keys(fields).length > 0;
-        const result = await authenticator.authenticate((name) => (hasFields ? fields[name] : headers[name]));
-        if ('principal' in result) {
-          extra.principal = result.principal;
-          return true;
-        }
-        onRejected(result.rejected, extra.info);
-        extra.socket.close(CloseCode.Unauthorized, rejectionMessages[result.rejected].slice(0, 120));
-        return false;
-      },
-      onSubscribe: async ({ extra }, _id, params) => {
-        const { principal, info } = extra;
-        if (principal === undefined || info === undefined) throw new Error('An operation came before connection_init.');
-        // Every operation has an id of its own in the log, the audit log and errors.
-        const operationInfo: RequestInfo = {
-          ...requestInfo(extra.request, config.http.trustProxy),
-          ipAddress: info.ipAddress,
-        };
-        try {
-          const context = { principal, info: operationInfo, req: extra.request, params };
-          const enveloped = yoga.getEnveloped(context);
-          const document = enveloped.parse(params.query);
-          const errors = enveloped.validate(enveloped.schema, document);
-          if (errors.length > 0) {
-            return errors.map((error: unknown) => presenter.present(error, operationInfo.id));
-          }
-          const args: EnvelopedArgs = {
-            schema: enveloped.schema,
-            document,
-            operationName: params.operationName ?? null,
-            variableValues: params.variables ?? {},
-            contextValue: await enveloped.contextFactory(),
-            run: enveloped.execute,
-            follow: enveloped.subscribe,
-          };
-          return args;
-        } catch (error) {
-          return [presenter.present(error, operationInfo.id)];
-        }
-      },
-      // The arguments are those that onSubscribe made.
-      execute: (args) => (args as EnvelopedArgs).run(args) as never,
-      subscribe: (args) => (args as EnvelopedArgs).follow(args) as never,
-    },
-    socketServer,
-    config.socket.pingIntervalMs,
-  );
-
   return {
     close: async () => {
       server.off('upgrade', onUpgrade);
-      await disposable.dispose();
+      for (const socket of socketServer.clients) socket.close(1001, 'Going away');
+      await new Promise((resolve) => socketServer.close(resolve));
+    },
+    terminate: () => {
+      for (const socket of socketServer.clients) socket.terminate();
     },
   };
+}
+
+const unknownOperation = (): GraphQLError =>
+  new GraphQLError('Could not determine what operation to execute.', {
+    extensions: { code: 'OPERATION_RESOLUTION_FAILURE' },
+  });
+
+/** An error as it is sent, without what is said in it to the HTTP server. */
+function forSocket(error: GraphQLError): GraphQLFormattedError {
+  const { http: _http, ...extensions } = error.extensions;
+  return { ...error.toJSON(), extensions };
 }
 
 /** A page may open sockets to its own server, and others to those that list them. Programs send no Origin. */
@@ -130,6 +157,8 @@ function originIsAllowed({ headers }: IncomingMessage, allowed: readonly string[
 }
 
 function refuseUpgrade(socket: Duplex, status: string): void {
+  // The HTTP server has given the socket up; without a listener, a client that resets it would end the program.
+  socket.on('error', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 

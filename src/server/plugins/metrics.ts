@@ -13,11 +13,20 @@ export const useMetrics = ({ operationSeconds, subscriptions }: Metrics): Plugin
       },
     };
   },
-  onSubscribe: () => ({
-    onSubscribeResult: ({ result }) => {
-      if (!isAsyncIterable(result)) return undefined;
-      subscriptions.inc();
-      return { onEnd: () => subscriptions.dec() };
-    },
-  }),
+  onSubscribe: () => {
+    let running = false;
+    const end = (): void => {
+      if (running) subscriptions.dec();
+      running = false;
+    };
+    return {
+      onSubscribeResult: ({ result }) => {
+        if (!isAsyncIterable(result)) return undefined;
+        subscriptions.inc();
+        running = true;
+        return { onEnd: end };
+      },
+      onSubscribeError: end,
+    };
+  },
 });

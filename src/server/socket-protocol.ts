@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http';
+import { CloseCode, type Server } from 'graphql-ws';
+import type { Logger } from 'pino';
+import type { RawData, WebSocket } from 'ws';
+
+/** What every socket starts with. */
+export interface SocketBasis {
+  readonly socket: WebSocket;
+  readonly request: IncomingMessage;
+}
+
+interface Options {
+  readonly log: Logger;
+  /** A client that has not answered one ping by the time of the next is gone. */
+  readonly pingIntervalMs: number;
+}
+
+/**
+ * Carries the protocol over one socket. The library brings the same for the package `ws`, but writes its failures to
+ * the console, also those that any client can cause, and their causes to the client.
+ */
+export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra: Extra, options: Options): void {
+  const { log, pingIntervalMs } = options;
+  const { socket } = extra;
+  // What breaks the rules of WebSockets or is too long: ws closes the socket with the code for it.
+  socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
+
+  const closed = protocol.opened(
+    {
+      protocol: socket.protocol,
+      send: (text) =>
+        new Promise((resolve, reject) => {
+          if (socket.readyState === socket.OPEN) socket.send(text, (error) => (error ? reject(error) : resolve()));
+          else resolve();
+        }),
+      close: (code, reason) => socket.close(code, reason),
+      onMessage: (receive) => {
+        socket.on('message', async (data: RawData) => {
+          try {
+            await receive(String(data));
+          } catch (error) {
+            if (socket.readyState !== socket.OPEN) return;
+            log.error({ err: error }, 'a message of a socket could not be handled');
+            socket.close(CloseCode.InternalServerError, 'Internal server error');
+          }
+        });
+      },
+    },
+    extra,
+  );
+
+  const stopPinging = keepAlive(socket, pingIntervalMs);
+  socket.once('close', (code, reason) => {
+    stopPinging();
+    closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'a subscription did not end'));
+  });
+}
+
+function keepAlive(socket: WebSocket, intervalMs: number): () => void {
+  let answered = true;
+  socket.on('pong', () => {
+    answered = true;
+  });
+  const timer = setInterval(() => {
+    if (!answered) return socket.terminate();
+    answered = false;
+    socket.ping();
+  }, intervalMs);
+  return () => clearInterval(timer);
+}
