@@ -1,0 +1,121 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { startTestApp } from '../testkit/app.ts';
+import type { Client } from '../testkit/client.ts';
+
+// More than a query has to be executed to be compiled; src/server/plugins/compiled-queries.ts says how often that is.
+const executions = 30;
+
+const app = await startTestApp();
+const { operator } = app;
+
+beforeAll(async () => {
+  for (const name of ['Acme', 'Beta', 'Gamma']) {
+    await operator.send(`mutation { createTenant(input: { name: "${name}" }) { __typename } }`);
+  }
+});
+
+interface Case {
+  readonly name: string;
+  readonly query: string;
+  readonly variables?: Record<string, unknown>;
+  readonly caller?: () => Client;
+}
+
+const list = 'query ($first: Int, $after: String, $filter: TenantFilter, $order: TenantOrder)';
+
+const cases: readonly Case[] = [
+  {
+    name: 'a row with its group',
+    query: '{ tenant(name: "acme") { id name weight status createdAt fairshareGroup { name } } }',
+  },
+  { name: 'a missing row', query: '{ tenant(name: "nobody") { id } }' },
+  {
+    name: 'a page with variables',
+    query: `${list} { tenants(first: $first, after: $after, filter: $filter, orderBy: $order) { totalCount edges { cursor node { ...row } } pageInfo { hasNextPage endCursor } } } fragment row on Tenant { id name limits { tokensPerMinute budget { costUsd } } }`,
+    variables: {
+      first: 2,
+      filter: { name: { contains: 'a' }, weight: { min: null } },
+      order: { field: 'NAME', direction: 'DESC' },
+    },
+  },
+  {
+    name: 'omitted variables',
+    query: `${list} { tenants(first: $first, after: $after, filter: $filter, orderBy: $order) { totalCount } }`,
+  },
+  {
+    name: 'fields that are left out',
+    query:
+      'query ($yes: Boolean!) { tenants { edges { node { id @skip(if: $yes) ...more @include(if: $yes) } } totalCount @skip(if: $yes) } } fragment more on Tenant { name @include(if: $yes) weight @skip(if: $yes) }',
+    variables: { yes: true },
+  },
+  {
+    name: 'the same fragment with and without a condition',
+    query:
+      'query ($no: Boolean!) { a: tenants { edges { node { ...f @include(if: $no) } } } b: tenants { edges { node { ...f } } } } fragment f on Tenant { name }',
+    variables: { no: false },
+  },
+  {
+    name: 'aliases and nested lists',
+    query:
+      '{ g: fairshareGroups { e: edges { n: node { w: weight t: tenants(first: 1) { totalCount edges { node { name } } } } } } }',
+  },
+  {
+    name: 'an interface',
+    query:
+      '{ node(id: "fsg_01j0000000e008000000000001") { __typename id ... on FairshareGroup { name isDefault } ... on Tenant { weight } } }',
+  },
+  {
+    name: 'JSON and big numbers',
+    query:
+      '{ auditLog(filter: { actions: ["createTenant"] }) { edges { node { sequence after before actor { kind name } target { type } } } } }',
+  },
+  { name: 'introspection', query: '{ __type(name: "Tenant") { name fields { name } } }' },
+  { name: 'an error of an argument', query: '{ tenants(first: 0) { totalCount } tenant(name: "acme") { id } }' },
+  {
+    name: 'an error in a field that can be null',
+    query: '{ tenant(id: "fsg_01j0000000e008000000000001") { id } fairshareGroups { totalCount } }',
+  },
+  {
+    name: 'an error in a list of nodes',
+    query: '{ nodes(ids: ["fsg_01j0000000e008000000000001", "tnt_00000000000000000000000000"]) { id } }',
+  },
+  { name: 'a missing scope', query: '{ tenants { totalCount } }', caller: () => app.withScopes('audit:read') },
+  {
+    name: 'a missing scope below a list',
+    query: '{ tenants { edges { node { name fairshareGroup { name } } } } }',
+    caller: () => app.withScopes('tenants:read'),
+  },
+  {
+    name: 'a variable of another type',
+    query: 'query ($first: Int) { tenants(first: $first) { totalCount } }',
+    variables: { first: 'many' },
+  },
+];
+
+describe('a query that is executed often enough to be compiled', () => {
+  it.each(cases)('answers as before: $name', async ({ query, variables, caller = () => operator }) => {
+    const client = caller();
+    // One document for each case, so that each starts without executions.
+    const answers = [];
+    for (let execution = 0; execution < executions; execution += 1) {
+      const { status, data, errors } = await client.send(query, variables);
+      answers.push({ status, data, errors: errors?.map(({ path, extensions }) => ({ path, code: extensions.code })) });
+    }
+    expect(answers[0]).toMatchObject({ status: expect.any(Number) });
+    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(new Set([JSON.stringify(answers[0])]));
+  });
+
+  it('hides failures of the server as before', async () => {
+    const broken = await startTestApp();
+    await broken.app.database.pool.query('ALTER TABLE tenant RENAME TO tenant_away');
+    for (let execution = 0; execution < executions; execution += 1) {
+      const [error] = await broken.operator.fail('{ tenants { totalCount } }');
+      expect(error).toMatchObject({
+        message: expect.not.stringContaining('tenant_away'),
+        path: ['tenants'],
+        extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: expect.any(String) },
+      });
+    }
+    expect(broken.logged).toHaveLength(executions);
+  });
+});
