@@ -24,7 +24,7 @@ const whereAll = (conditions: readonly Prisma.Sql[]): Prisma.Sql =>
   conditions.length === 0 ? empty : sql`WHERE ${join([...conditions], ' AND ')}`;
 
 /**
- * Reads entities. Every method is one statement, however many rows it returns.
+ * Reads entities. Every method is one statement, however many rows it returns; a locking one may need two more.
  *
  * Rows have the same types whether they come through here or from a Prisma call.
  */
@@ -61,7 +61,14 @@ export class Reader {
   ): Promise<Row | undefined> {
     const locking = options.lock === undefined ? empty : Prisma.raw(`FOR ${options.lock} OF t`);
     const { selection, source, decode } = entity.plan(options.wanted);
-    const [raw] = await this.#send(sql`SELECT ${selection} FROM ${source} ${whereAll(where)} ${locking}`);
+    const read = () => this.#send(sql`SELECT ${selection} FROM ${source} ${whereAll(where)} ${locking}`);
+    let [raw] = await read();
+    if (raw === undefined && options.lock !== undefined && Object.keys(entity.joins).length > 0) {
+      // Whoever held the lock before us may have given the row another joined row. Postgres then compares the new
+      // foreign key with the joined row of before, and leaves the row out. Under a lock of its own it stays as it is.
+      const [held] = await this.#send(sql`SELECT t.id FROM ${entity.table} AS t ${whereAll(where)} ${locking}`);
+      if (held !== undefined) [raw] = await read();
+    }
     return raw === undefined ? undefined : decode(raw);
   }
 
