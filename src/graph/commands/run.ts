@@ -79,15 +79,17 @@ async function recordFailure(
   idempotency: Pick<Idempotency<unknown>, 'keepError'> | undefined,
 ): Promise<void> {
   const refused = error instanceof UserError;
+  // What may succeed later, and what never began, is not an answer to be repeated.
+  const isAnswer =
+    refused && !error.retryable && !(error instanceof ValidationError) && !(error instanceof IdempotencyKeyReusedError);
   await context.database.transaction(async (transaction) => {
+    // The key before the audit chain, as in an attempt that succeeds, so that the two cannot wait for each other.
+    if (isAnswer) await idempotency?.keepError(transaction, error);
     await context.audit.record(transaction, {
       ...attempt(definition, context, refused ? 'REFUSED' : 'FAILED'),
       ...aim(definition, input),
       errorCode: refused ? error.code : 'INTERNAL_SERVER_ERROR',
     });
-    // What may succeed later, and what never began, is not an answer to be repeated.
-    const isAnswer = refused && !error.retryable && !(error instanceof ValidationError);
-    if (isAnswer && !(error instanceof IdempotencyKeyReusedError)) await idempotency?.keepError(transaction, error);
   });
 }
 
