@@ -114,6 +114,7 @@ export class FairshareGroupService {
     scope: CommandScope,
     input: Revised & { moveTenantsToId?: string | null | undefined },
   ): Promise<Change<DeletedGroupAnswer>> {
+    await this.#holdEarlierHeir(scope, input);
     const group = await this.#lock(scope, input);
     if (group.isDefault) throw new DefaultGroupProtectedError('deleted');
     if (input.moveTenantsToId === group.id) {
@@ -143,6 +144,15 @@ export class FairshareGroupService {
     const group = await transaction.reader.find(fairshareGroups, [sql`t.is_default`], { lock: 'KEY SHARE' });
     if (group === undefined) throw new Error('The fairshare group `default` is missing; the migrations insert it.');
     return group;
+  }
+
+  /** Groups are locked in the order of their ids, so two that are deleted into each other do not wait for each other. */
+  async #holdEarlierHeir(
+    { transaction }: CommandScope,
+    { fairshareGroupId, moveTenantsToId }: { fairshareGroupId: string; moveTenantsToId?: string | null | undefined },
+  ): Promise<void> {
+    if (!isGiven(moveTenantsToId) || moveTenantsToId >= fairshareGroupId) return;
+    await transaction.reader.find(fairshareGroups, [sql`t.id = ${moveTenantsToId}::uuid`], { lock: 'KEY SHARE' });
   }
 
   async #lock({ transaction, principal }: CommandScope, input: Revised): Promise<FairshareGroupRow> {
