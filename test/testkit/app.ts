@@ -70,7 +70,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const databaseUrl = sameDatabaseAs?.databaseUrl ?? (await createDatabase(serverUrl, name, templateName));
   const home = await mkdtemp(join(tmpdir(), 'fairlead-home-'));
-  const rootKey = `root-key-of-tests-${randomUUID()}`;
+  // Replicas are configured alike.
+  const rootKey = sameDatabaseAs?.rootKey ?? `root-key-of-tests-${randomUUID()}`;
   const config = readConfig({
     NODE_ENV: 'test',
     PORT: '0',
