@@ -21,3 +21,15 @@ export function exactlyOne<Name extends string>(
   }
   return only;
 }
+
+/**
+ * A text that is compared with what is stored.
+ *
+ * @throws {RequestError} when it has a NUL character, which no text in the database can have and no statement may carry
+ */
+export function comparableText(argument: string, text: string): string {
+  if (!text.includes('\0')) return text;
+  throw new RequestError('BAD_USER_INPUT', `${argument}: the text has a NUL character, which no stored text has.`, {
+    argument,
+  });
+}

@@ -1,3 +1,4 @@
+import { comparableText } from './arguments.ts';
 import { builder } from './builder.ts';
 
 export const TextFilter = builder.inputType('TextFilter', {
@@ -8,6 +9,13 @@ export const TextFilter = builder.inputType('TextFilter', {
     contains: t.string({ description: 'Has this in it somewhere.' }),
   }),
 });
+
+/** Checks the texts of a filter. @throws {RequestError} naming the condition that cannot be compared */
+export function checkTextFilter(argument: string, filter: typeof TextFilter.$inferInput): void {
+  for (const [condition, text] of Object.entries(filter)) {
+    if (typeof text === 'string') comparableText(`${argument}.${condition}`, text);
+  }
+}
 
 export const IntRange = builder.inputType('IntRange', {
   description: 'A range of whole numbers, both ends included; a missing end is open.',

@@ -1,4 +1,4 @@
-import { exactlyOne } from '../../graph/arguments.ts';
+import { comparableText, exactlyOne } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
@@ -53,7 +53,9 @@ builder.queryFields((t) => ({
       const [argument, value] = exactlyOne({ id: args.id, name: args.name });
       return services.fairshareGroups.find(
         principal,
-        argument === 'id' ? { id: decodeIdArgument('FairshareGroup', 'id', value) } : { name: value },
+        argument === 'id'
+          ? { id: decodeIdArgument('FairshareGroup', 'id', value) }
+          : { name: comparableText(argument, value) },
         wantedColumns(fairshareGroups, info),
       );
     },

@@ -1,8 +1,8 @@
 import { TenantStatus } from '../../database/generated/enums.ts';
-import { exactlyOne } from '../../graph/arguments.ts';
+import { comparableText, exactlyOne } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
-import { DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
+import { checkTextFilter, DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
@@ -158,6 +158,7 @@ const order = (given: typeof TenantOrder.$inferInput | null | undefined) => ({
 
 function readFilter(given: typeof TenantFilterInput.$inferInput | null | undefined): TenantFilter {
   const { fairshareGroupId, ...filter } = given ?? {};
+  if (filter.name) checkTextFilter('filter.name', filter.name);
   if (fairshareGroupId === undefined || fairshareGroupId === null) return filter;
   return {
     ...filter,
@@ -179,7 +180,7 @@ builder.queryFields((t) => ({
       const [argument, value] = exactlyOne({ id: args.id, name: args.name });
       return services.tenants.find(
         principal,
-        argument === 'id' ? { id: decodeIdArgument('Tenant', 'id', value) } : { name: value },
+        argument === 'id' ? { id: decodeIdArgument('Tenant', 'id', value) } : { name: comparableText(argument, value) },
         wantedColumns(tenants, info),
       );
     },

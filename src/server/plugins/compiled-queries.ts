@@ -24,13 +24,17 @@ export function useCompiledQueries(): Plugin {
   };
 
   return {
-    onExecute({ args, setExecuteFn }) {
+    onExecute({ args, executeFn, setExecuteFn }) {
       const operations: Operations = documents.get(args.document) ?? new Map();
       documents.set(args.document, operations);
       const name = args.operationName ?? '';
       const state = operations.get(name) ?? 0;
       if (typeof state === 'function') {
-        setExecuteFn(({ rootValue, contextValue, variableValues }) => state(rootValue, contextValue, variableValues));
+        setExecuteFn((given) => {
+          const result = state(given.rootValue, given.contextValue, given.variableValues);
+          // Without data nothing was executed: a variable is of the wrong type. The interpreter names it as always.
+          return 'errors' in result && result.data === undefined ? executeFn(given) : result;
+        });
       } else if (typeof state === 'number') {
         const isQuery = getOperationAST(args.document, args.operationName)?.operation === 'query';
         operations.set(name, !isQuery ? 'interpreted' : state < compileAfter ? state + 1 : compile(args));
