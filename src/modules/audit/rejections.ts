@@ -5,14 +5,19 @@ import type { AuditRecorder } from '../../graph/audit.ts';
 import type { Clock } from '../../graph/context.ts';
 import type { RequestInfo } from '../../graph/request-info.ts';
 
-/** Addresses that are told apart within one flush; the attempts of further ones are counted under one name. */
+/** Addresses that a process tells apart within a minute; the attempts of further ones are counted under one name. */
 const addressesMax = 1_000;
 const otherAddresses = 'other addresses';
+/** Longer ones are none, and are not worth a row that an index cannot hold. */
+const addressLengthMax = 64;
 const userAgentLengthMax = 512;
 const minuteMs = 60_000;
 
 /** How long after the end of a minute its count is taken for complete: other processes flush theirs meanwhile. */
 const sealAfterMs = 10_000;
+
+/** Counts that one transaction moves to the audit log, whose end it holds meanwhile. */
+const sealBatchSize = 100;
 
 interface Rejection {
   readonly minute: Date;
@@ -33,6 +38,7 @@ export class RejectionLog {
   readonly #clock: Clock;
   readonly #log: Logger;
   #counts = new Map<string, Rejection>();
+  #addresses = { minuteMs: 0, known: new Set<string>() };
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: { database: Database; audit: AuditRecorder; clock: Clock; log: Logger }) {
@@ -44,29 +50,27 @@ export class RejectionLog {
 
   /** Writes what was counted every `intervalMs`. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => {
-      this.flush().catch((error: unknown) => this.#log.error({ err: error }, 'rejected attempts could not be counted'));
-    }, intervalMs);
+    this.#timer = setInterval(() => void this.#flushOrLog(), intervalMs);
     this.#timer.unref();
   }
 
+  /** Writes what was counted since. What cannot be written now is lost with the process. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.flush();
+    await this.#flushOrLog();
   }
 
   note(reason: RejectionReason, { id, ipAddress, userAgent }: RequestInfo): void {
     const now = this.#clock.now().getTime();
     const minute = new Date(now - (now % minuteMs));
-    const known = (address: string) => this.#counts.get(`${minute.getTime()} ${reason} ${address}`);
-    const given = ipAddress ?? 'unknown';
-    const address = this.#counts.size < addressesMax || known(given) !== undefined ? given : otherAddresses;
-    const rejection = known(address);
-    if (rejection !== undefined) {
-      rejection.attempts += 1;
+    const address = this.#told(ipAddress?.slice(0, addressLengthMax) ?? 'unknown', minute);
+    const key = keyOf({ minute, reason, ipAddress: address });
+    const known = this.#counts.get(key);
+    if (known !== undefined) {
+      known.attempts += 1;
       return;
     }
-    this.#counts.set(`${minute.getTime()} ${reason} ${address}`, {
+    this.#counts.set(key, {
       minute,
       ipAddress: address,
       reason,
@@ -74,6 +78,16 @@ export class RejectionLog {
       userAgent: userAgent?.slice(0, userAgentLengthMax) ?? null,
       attempts: 1,
     });
+  }
+
+  /** The address, or the name for all those that are too many in this minute. */
+  #told(address: string, minute: Date): string {
+    if (this.#addresses.minuteMs !== minute.getTime()) {
+      this.#addresses = { minuteMs: minute.getTime(), known: new Set() };
+    }
+    const { known } = this.#addresses;
+    if (known.size < addressesMax) known.add(address);
+    return known.has(address) ? address : otherAddresses;
   }
 
   /** Adds what was counted to what all processes counted, and moves minutes that are over to the audit log. */
@@ -86,7 +100,15 @@ export class RejectionLog {
       this.#takeBack(counts);
       throw error;
     }
-    await this.#seal();
+    while (await this.#seal());
+  }
+
+  async #flushOrLog(): Promise<void> {
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#log.error({ err: error }, 'rejected attempts could not be counted');
+    }
   }
 
   async #add(counts: readonly Rejection[]): Promise<void> {
@@ -113,18 +135,23 @@ export class RejectionLog {
   /** The database was not there: the counts wait for the next time. */
   #takeBack(counts: readonly Rejection[]): void {
     for (const rejection of counts) {
-      const key = `${rejection.minute.getTime()} ${rejection.reason} ${rejection.ipAddress}`;
+      const key = keyOf(rejection);
       const newer = this.#counts.get(key);
       if (newer === undefined) this.#counts.set(key, rejection);
       else newer.attempts += rejection.attempts;
     }
   }
 
-  async #seal(): Promise<void> {
+  /** Moves some counts of minutes that are over to the audit log; says whether there may be more. */
+  async #seal(): Promise<boolean> {
     const over = new Date(this.#clock.now().getTime() - minuteMs - sealAfterMs).toISOString();
-    await this.#database.transaction(async (transaction) => {
+    return this.#database.transaction(async (transaction) => {
+      // Those that another process is moving are left to it.
       const sealed = await transaction.prisma.$queryRaw<Rejection[]>`
-        DELETE FROM rejected_attempt WHERE minute <= ${over}::timestamptz
+        DELETE FROM rejected_attempt WHERE (minute, ip_address, reason) IN (
+          SELECT minute, ip_address, reason FROM rejected_attempt WHERE minute <= ${over}::timestamptz ORDER BY minute
+          LIMIT ${sealBatchSize} FOR UPDATE SKIP LOCKED
+        )
         RETURNING minute, ip_address AS "ipAddress", reason, attempts, request_id AS "requestId", user_agent AS "userAgent"
       `;
       for (const { minute, ipAddress, reason, attempts, requestId, userAgent } of sealed) {
@@ -138,6 +165,10 @@ export class RejectionLog {
           attempts,
         });
       }
+      return sealed.length === sealBatchSize;
     });
   }
 }
+
+const keyOf = ({ minute, reason, ipAddress }: Pick<Rejection, 'minute' | 'reason' | 'ipAddress'>): string =>
+  `${minute.getTime()} ${reason} ${ipAddress}`;
