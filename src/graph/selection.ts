@@ -21,56 +21,58 @@ function select(entity: Readable, info: GraphQLResolveInfo, within: readonly str
   const [field, ...more] = info.fieldNodes;
   const known = field === undefined || more.length > 0 ? undefined : remembered.get(field);
   if (known !== undefined) return known;
-  const wanted = new Set<string>(['id']);
-  let counted = false;
-  for (const { selectionSet } of info.fieldNodes) {
-    collect(entity, within, selectionSet, info, wanted, '');
-    counted ||= within.length > 0 && asksFor('totalCount', selectionSet, info);
-  }
-  const selection = { wanted, counted };
+  const search: Search = { fragments: info.fragments, wanted: new Set(['id']), counted: false, searched: new Set() };
+  for (const { selectionSet } of info.fieldNodes) collect(entity, within, selectionSet, search, '');
+  const selection = { wanted: search.wanted, counted: search.counted };
   if (field !== undefined && more.length === 0) remembered.set(field, selection);
   return selection;
 }
 
-const asksFor = (name: string, set: SelectionSetNode | undefined, info: GraphQLResolveInfo): boolean =>
-  (set?.selections ?? []).some((selection) => {
-    if (selection.kind === Kind.FIELD) return selection.name.value === name;
-    if (selection.kind === Kind.INLINE_FRAGMENT) return asksFor(name, selection.selectionSet, info);
-    return asksFor(name, info.fragments[selection.name.value]?.selectionSet, info);
-  });
+interface Search {
+  readonly fragments: GraphQLResolveInfo['fragments'];
+  readonly wanted: Set<string>;
+  counted: boolean;
+  /** Where each fragment was spread: twice at the same place adds nothing, and would double with every level. */
+  readonly searched: Set<string>;
+}
 
+/** @param within where the rows are below the selections: `['edges', 'node']` for a connection */
 function collect(
   entity: Readable,
   within: readonly string[],
   set: SelectionSetNode | undefined,
-  info: GraphQLResolveInfo,
-  wanted: Set<string>,
+  search: Search,
   prefix: string,
 ): void {
   const [step, ...rest] = within;
   for (const selection of set?.selections ?? []) {
     if (selection.kind === Kind.INLINE_FRAGMENT) {
-      collect(entity, within, selection.selectionSet, info, wanted, prefix);
+      collect(entity, within, selection.selectionSet, search, prefix);
     } else if (selection.kind === Kind.FRAGMENT_SPREAD) {
-      const fragment = info.fragments[selection.name.value];
-      collect(entity, within, fragment?.selectionSet, info, wanted, prefix);
+      const name = selection.name.value;
+      const place = `${name} ${within.length} ${prefix}`;
+      if (search.searched.has(place)) continue;
+      search.searched.add(place);
+      collect(entity, within, search.fragments[name]?.selectionSet, search, prefix);
     } else if (step !== undefined) {
-      if (selection.name.value === step) collect(entity, rest, selection.selectionSet, info, wanted, prefix);
+      if (selection.name.value === step) collect(entity, rest, selection.selectionSet, search, prefix);
+      // Beside the edges of a connection; an edge has no such field.
+      if (selection.name.value === 'totalCount') search.counted = true;
     } else {
-      want(entity, selection, info, wanted, prefix);
+      want(entity, selection, search, prefix);
     }
   }
 }
 
-function want(entity: Readable, field: FieldNode, info: GraphQLResolveInfo, wanted: Set<string>, prefix: string): void {
+function want(entity: Readable, field: FieldNode, search: Search, prefix: string): void {
   const name = field.name.value;
   if (name.startsWith('__')) return;
   const joined = entity.joins?.[name];
   if (joined !== undefined) {
-    wanted.add(`${prefix}${name}.id`);
-    collect(joined, [], field.selectionSet, info, wanted, `${prefix}${name}.`);
+    search.wanted.add(`${prefix}${name}.id`);
+    collect(joined, [], field.selectionSet, search, `${prefix}${name}.`);
     return;
   }
   // A field that declares nothing may read anything; forgetting that costs time, not values.
-  for (const column of entity.columnsOf(name) ?? entity.columns) wanted.add(`${prefix}${column}`);
+  for (const column of entity.columnsOf(name) ?? entity.columns) search.wanted.add(`${prefix}${column}`);
 }
