@@ -108,8 +108,11 @@ function costVariables(document: DocumentNode): readonly string[] {
   return [...names];
 }
 
-/** Of a list, the cost depends on its length alone. */
-const sizeOf = (value: unknown): unknown => (Array.isArray(value) ? value.length : value);
+/** Of a list, the cost depends on its length alone. A variable that is not given takes its default, which null does not. */
+function sizeOf(value: unknown): unknown {
+  if (value === undefined) return 'absent';
+  return Array.isArray(value) ? { length: value.length } : { value };
+}
 
 /** A document can hold several operations, of which one is carried out. */
 function onlyOperation(document: DocumentNode, operationName: string | null | undefined): DocumentNode {
