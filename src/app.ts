@@ -53,7 +53,7 @@ type Closer = () => unknown;
 /**
  * Starts the whole program: database, migrations, services, graph, HTTP.
  *
- * @throws {EmbeddedPostgresError | MigrationError | ListenError} when a part of it cannot start; those that had started
+ * @throws {EmbeddedPostgresError | MigrationError | RootKeyError | ListenError} when a part of it cannot start; those that had started
  * are stopped again
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {

@@ -21,6 +21,12 @@ const sha256Hex = z
   .regex(/^[0-9a-f]{64}$/i, 'must be a SHA-256 hash: 64 hexadecimal digits')
   .transform((value) => value.toLowerCase());
 
+/** Has to travel in a header. */
+const adminKey = z
+  .string()
+  .min(32, 'must have at least 32 characters')
+  .regex(/^[\x21-\x7e]*$/, 'must have printable ASCII characters only, without spaces');
+
 const sha256 = (text: string): string => hash('sha256', text, 'hex');
 
 /** The environment variables that the program reads, all of them. README.md lists them for its readers. */
@@ -32,9 +38,9 @@ const environmentSchema = z.object({
   DATABASE_POOL_SIZE: count(10),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   FAIRLEAD_HOME: z.string().min(1).default('.fairlead'),
-  FAIRLEAD_ADMIN_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  FAIRLEAD_ADMIN_KEY: adminKey.optional(),
   FAIRLEAD_ADMIN_KEY_HASH: sha256Hex.optional(),
-  FAIRLEAD_SECOND_ADMIN_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  FAIRLEAD_SECOND_ADMIN_KEY: adminKey.optional(),
   FAIRLEAD_SECOND_ADMIN_KEY_HASH: sha256Hex.optional(),
   FAIRLEAD_INTROSPECTION: flag.optional(),
   FAIRLEAD_PLAYGROUND: flag.optional(),

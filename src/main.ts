@@ -1,4 +1,5 @@
 import { collectDefaultMetrics } from 'prom-client';
+import { RootKeyError } from './access/root-keys.ts';
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { EmbeddedPostgresError } from './database/embedded.ts';
@@ -9,7 +10,7 @@ import { ListenError } from './server/http.ts';
 const exitCodes = { configuration: 78, unavailable: 69, failure: 1 } as const;
 
 /** Failures that an operator mends: the message is all they need. */
-const expectedFailures = [EmbeddedPostgresError, MigrationError, ListenError];
+const expectedFailures = [EmbeddedPostgresError, MigrationError, RootKeyError, ListenError];
 
 async function main(): Promise<void> {
   let app: App | undefined;
