@@ -77,7 +77,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const events = new EventBus(database, log);
     await events.start();
     closers.push(() => events.close());
-    closers.push(startHousekeeping(database, log));
+    closers.push(startHousekeeping(database, () => clock.now(), log));
 
     const fairshareGroups = new FairshareGroupService(database);
     const tenants = new TenantService(database, fairshareGroups);

@@ -2,25 +2,35 @@ import type { Logger } from 'pino';
 import type { Database } from './database.ts';
 
 const intervalMs = 10 * 60_000;
-const outboxKeptForMs = 24 * 60 * 60_000;
 
 /**
- * Removes what is of no more use, now and every ten minutes: answers to idempotency keys whose time is over, and events
- * that every process has long heard. Any number of processes may do so.
+ * Removes what is of no more use: answers to idempotency keys whose time is over, and events that every process has long
+ * heard. Any number of processes may do so.
  *
- * @returns ends it
+ * @param now the time by which answers expire; events have theirs from the database
  */
-export function startHousekeeping({ prisma }: Database, log: Logger): () => void {
-  const clean = async (): Promise<void> => {
-    try {
-      const now = Date.now();
-      await prisma.idempotencyRecord.deleteMany({ where: { expiresAt: { lt: new Date(now) } } });
-      await prisma.outboxEvent.deleteMany({ where: { occurredAt: { lt: new Date(now - outboxKeptForMs) } } });
-    } catch (error) {
+export async function clean({ prisma }: Database, now: Date): Promise<void> {
+  await prisma.idempotencyRecord.deleteMany({ where: { expiresAt: { lte: now } } });
+  await prisma.$executeRaw`DELETE FROM outbox_event WHERE occurred_at < now() - interval '24 hours'`;
+}
+
+/**
+ * Cleans now and every ten minutes.
+ *
+ * @returns ends it, once what it is doing is done
+ */
+export function startHousekeeping(database: Database, now: () => Date, log: Logger): () => Promise<void> {
+  let running = Promise.resolve();
+  const turn = (): void => {
+    running = clean(database, now()).catch((error: unknown) => {
       log.error({ err: error }, 'old rows could not be removed; the next turn tries again');
-    }
+    });
   };
-  const timer = setInterval(clean, intervalMs);
+  turn();
+  const timer = setInterval(turn, intervalMs);
   timer.unref();
-  return () => clearInterval(timer);
+  return () => {
+    clearInterval(timer);
+    return running;
+  };
 }
