@@ -21,13 +21,13 @@ interface Subscriber {
  */
 export class AuditTail {
   readonly #reader: Reader;
-  readonly #events: EventBus;
+  readonly #events: Pick<EventBus, 'on'>;
   readonly #subscribers = new Set<Subscriber>();
   #stopListening: (() => void) | undefined;
   #announced: string[] = [];
   #reading = false;
 
-  constructor(reader: Reader, events: EventBus) {
+  constructor(reader: Reader, events: Pick<EventBus, 'on'>) {
     this.#reader = reader;
     this.#events = events;
   }
