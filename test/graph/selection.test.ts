@@ -1,0 +1,97 @@
+import { type GraphQLObjectType, getNamedType, isInterfaceType, isLeafType, isObjectType } from 'graphql';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { schema } from '../../src/schema.ts';
+import { startTestApp } from '../testkit/app.ts';
+
+const { operator } = await startTestApp({ environment: { FAIRLEAD_COST_CAPACITY: '1000000000' } });
+
+beforeAll(async () => {
+  const { errors } = await operator.send(
+    `mutation ($input: CreateTenantInput!) { createTenant(input: $input) { ... on UserError { message } } }`,
+    {
+      input: {
+        name: 'Acme',
+        description: 'first',
+        organization: 'Acme Inc.',
+        contactEmail: 'ops@acme.example',
+        weight: 7,
+        timeZone: 'Europe/Berlin',
+        activeFrom: '2026-01-01T00:00:00.000Z',
+        activeUntil: '2027-01-01T00:00:00.000Z',
+        weeklyWindows: [{ day: 'MONDAY', startMinute: 1, endMinute: 2 }],
+        allowedModels: ['small'],
+        tracingEnabled: true,
+        guardrailsPolicy: { action: 'BLOCK', scanners: ['secrets'] },
+        synthetic: true,
+        limits: { requestsPerMinute: 1, tokensPerMinute: 2, tokensPerDay: 3, maxInFlight: 4, budget: { tokens: 5 } },
+      },
+    },
+  );
+  expect(errors).toBeUndefined();
+});
+
+/** Every way to rows of a type, with the place of the rows' fields marked. */
+const ways: readonly { readonly type: string; readonly query: string }[] = [
+  { type: 'Tenant', query: '{ tenant(name: "acme") { … } }' },
+  { type: 'Tenant', query: '{ tenants { edges { node { … } } } }' },
+  {
+    type: 'Tenant',
+    query:
+      '{ tenants(orderBy: { field: WEIGHT }) { ...page } } fragment page on TenantConnection { edges { ... { node { … } } } }',
+  },
+  { type: 'Tenant', query: '{ fairshareGroups { edges { node { tenants { edges { node { … } } } } } } }' },
+  { type: 'FairshareGroup', query: '{ fairshareGroup(name: "default") { … } }' },
+  { type: 'FairshareGroup', query: '{ fairshareGroups { edges { node { … } } } }' },
+  { type: 'FairshareGroup', query: '{ tenant(name: "acme") { fairshareGroup { … } } }' },
+  { type: 'FairshareGroup', query: '{ tenants { edges { node { fairshareGroup { … } } } } }' },
+  { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
+];
+
+const objectType = (name: string): GraphQLObjectType => {
+  const type = schema.getType(name);
+  if (!isObjectType(type)) throw new Error(`${name} is no object type`);
+  return type;
+};
+
+/** A field with everything below it, other nodes and lists aside. */
+function selectionOf(type: GraphQLObjectType, field: string): string {
+  const named = getNamedType(type.getFields()[field]?.type);
+  if (isLeafType(named)) return field;
+  if (!isObjectType(named)) throw new Error(`${type.name}.${field} is of an abstract type; say here how to select it`);
+  if (named.name.endsWith('Connection')) return `${field} { totalCount }`;
+  const isNode = named.getInterfaces().some(({ name }) => name === 'Node');
+  const below = isNode ? ['id'] : Object.keys(named.getFields()).map((name) => selectionOf(named, name));
+  return `${field} { ${below.join(' ')} }`;
+}
+
+const filled = ways.flatMap(({ type, query }) =>
+  Object.keys(objectType(type).getFields()).map((field) => ({ type: objectType(type), query, field })),
+);
+
+/** The values of a field, wherever rows stand in an answer. */
+const valuesOf = (answer: unknown, field: string): string[] => {
+  const values: string[] = [];
+  JSON.stringify(answer, (key, value) => {
+    if (key === field) values.push(JSON.stringify(value));
+    return value;
+  });
+  return values;
+};
+
+describe('an operation reads the columns that it asks for', () => {
+  it.each(filled)('$query: $field alone is what it is among all fields', async ({ type, query, field }) => {
+    const everything = Object.keys(type.getFields()).map((name) => selectionOf(type, name));
+    const alone = await operator.send(query.replace('…', `x: ${selectionOf(type, field)}`));
+    const among = await operator.send(query.replace('…', `x: ${selectionOf(type, field)} ${everything.join(' ')}`));
+    expect(alone.errors).toBeUndefined();
+    expect(among.errors).toBeUndefined();
+    expect(valuesOf(alone.data, 'x').length).toBeGreaterThan(0);
+    expect(valuesOf(alone.data, 'x')).toEqual(valuesOf(among.data, 'x'));
+  });
+
+  it('has a way to every type whose rows come from the database', () => {
+    const node = schema.getType('Node');
+    const nodes = isInterfaceType(node) ? schema.getPossibleTypes(node).map(({ name }) => name) : [];
+    expect(new Set(ways.map(({ type }) => type))).toEqual(new Set(nodes));
+  });
+});
