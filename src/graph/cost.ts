@@ -33,6 +33,7 @@ export class LocalCostBudget implements CostBudget {
   readonly #limits: CostLimits;
   readonly #clock: Clock;
   readonly #accounts = new Map<string, { balance: number; at: number }>();
+  #accountsBeforeSweep = accountsMin;
 
   constructor(limits: CostLimits, clock: Clock) {
     this.#limits = limits;
@@ -48,13 +49,26 @@ export class LocalCostBudget implements CostBudget {
     const allowed = balance >= cost;
     const remaining = allowed ? balance - cost : balance;
     this.#accounts.set(credentialId, { balance: remaining, at: now });
+    if (this.#accounts.size > this.#accountsBeforeSweep) this.#sweep(now);
     return {
       allowed,
       remaining: Math.floor(remaining),
       retryAfterMs: allowed ? 0 : Math.ceil(((cost - balance) * 1_000) / perSecond),
     };
   }
+
+  /** Forgets the accounts that have refilled: a new one is the same. */
+  #sweep(now: number): void {
+    const { capacity, perSecond } = this.#limits;
+    for (const [id, { balance, at }] of this.#accounts) {
+      if (balance + ((now - at) * perSecond) / 1_000 >= capacity) this.#accounts.delete(id);
+    }
+    this.#accountsBeforeSweep = Math.max(accountsMin, 2 * this.#accounts.size);
+  }
 }
+
+/** Accounts that are kept without looking for those that are full again. */
+const accountsMin = 10_000;
 
 /** Remembered costs of one document: it has as many as there are sizes of pages that callers ask of it. */
 const rememberedMax = 100;

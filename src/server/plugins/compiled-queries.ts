@@ -36,8 +36,9 @@ export function useCompiledQueries(): Plugin {
           return 'errors' in result && result.data === undefined ? executeFn(given) : result;
         });
       } else if (typeof state === 'number') {
-        const isQuery = getOperationAST(args.document, args.operationName)?.operation === 'query';
-        operations.set(name, !isQuery ? 'interpreted' : state < compileAfter ? state + 1 : compile(args));
+        const operation = getOperationAST(args.document, args.operationName);
+        // A name that the document lacks is an error, and callers can think of any number of them.
+        if (operation?.operation === 'query') operations.set(name, state < compileAfter ? state + 1 : compile(args));
       }
     },
   };
