@@ -13,7 +13,6 @@ export type RequestErrorCode =
   | 'OPERATION_TOO_LARGE'
   | 'OPERATION_TOO_EXPENSIVE'
   | 'COST_BUDGET_EXHAUSTED'
-  | 'IDEMPOTENCY_KEY_NOT_USABLE'
   | 'SUBSCRIBER_TOO_SLOW';
 
 /** A request that cannot be carried out as it was sent: a top-level error that the client has to correct. */

@@ -55,7 +55,8 @@ export function command<Input, Payload extends object>(definition: CommandDefini
       },
       unauthorizedResolver: (_parent, { input }, context, _info, error) =>
         recordDenial(definition, input, context, error),
-      resolve: (_parent, { input }, context) => runCommand(definition, errors, input, context),
+      resolve: (_parent, { input }, context, { operation }) =>
+        runCommand(definition, errors, input, context, operation),
     }),
   );
 }

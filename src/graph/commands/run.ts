@@ -1,9 +1,10 @@
+import { Kind, type OperationDefinitionNode } from 'graphql';
 import { canonicalJson } from '../../database/canonical-json.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
 import { type AuditRecord, actorOf, type JsonObject } from '../audit.ts';
 import type { GraphContext } from '../context.ts';
-import { IdempotencyKeyReusedError, UserError, ValidationError } from '../errors.ts';
+import { IdempotencyKeyReusedError, invalid, UserError, ValidationError } from '../errors.ts';
 import { decodeAnyId, IdProblem } from '../ids.ts';
 import type { Change, CommandDefinition, UserErrorClass } from './definition.ts';
 import { Idempotency, ReplayedError } from './idempotency.ts';
@@ -18,13 +19,14 @@ export async function runCommand<Input, Payload extends object>(
   errors: readonly UserErrorClass[],
   input: RawInput,
   context: GraphContext,
+  operation: OperationDefinitionNode,
 ): Promise<Payload> {
   const { audit, clock, database, principal, services } = context;
   const { idempotencyKey: keyInInput, ...fields } = input;
   let idempotency: Idempotency<Payload> | undefined;
   try {
     const checked = validate(definition.input, fields);
-    const key = readKey(keyInInput, context);
+    const key = readKey(keyInInput, context, operation);
     if (key !== undefined) {
       idempotency = new Idempotency({
         credentialId: principal.credentialId,
@@ -49,7 +51,11 @@ export async function runCommand<Input, Payload extends object>(
     });
   } catch (error) {
     if (error instanceof ReplayedError) throw error.original;
-    await recordFailure(definition, fields, context, error, idempotency);
+    try {
+      await recordFailure(definition, fields, context, error, idempotency);
+    } catch (recordingError) {
+      throw new AggregateError([error, recordingError], `${definition.name} failed, and so did its audit row.`);
+    }
     throw error;
   }
 }
@@ -94,12 +100,26 @@ async function recordFailure(
 }
 
 /** The field of the input, or else the header, which stands for it in a request with one command. */
-function readKey(inInput: unknown, { info }: GraphContext): string | undefined {
-  const path = ['idempotencyKey'];
-  const parsed = idempotencyKeyRule.safeParse(inInput ?? info.idempotencyKey);
-  if (parsed.success) return parsed.data ?? undefined;
-  const message = parsed.error.issues[0]?.message ?? 'not usable';
-  throw new ValidationError([{ rule: 'INVALID_IDEMPOTENCY_KEY', message, path }]);
+function readKey(
+  inInput: unknown,
+  { info }: GraphContext,
+  { selectionSet }: OperationDefinitionNode,
+): string | undefined {
+  const given = inInput ?? info.idempotencyKey;
+  const parsed = idempotencyKeyRule.safeParse(given);
+  if (!parsed.success) {
+    throw invalid(['idempotencyKey'], 'INVALID_IDEMPOTENCY_KEY', parsed.error.issues[0]?.message ?? 'not usable');
+  }
+  const [only, second] = selectionSet.selections;
+  const isAlone = second === undefined && only?.kind === Kind.FIELD;
+  if (given !== null && given !== inInput && !isAlone) {
+    throw invalid(
+      ['idempotencyKey'],
+      'AMBIGUOUS_IDEMPOTENCY_KEY',
+      'The header Idempotency-Key is for a request with one command; give each of several its own idempotencyKey field.',
+    );
+  }
+  return parsed.data ?? undefined;
 }
 
 function attempt(definition: AnyDefinition, context: GraphContext, outcome: AuditOutcome): AuditRecord {
