@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createClient } from 'graphql-ws';
@@ -316,7 +317,7 @@ describe('a subscription', () => {
     const before = logged.length;
     // An entry that cannot be looked up: the database refuses the id.
     await app.database.pool.query(`SELECT pg_notify('fairlead_outbox', $1)`, [
-      JSON.stringify({ id: 'broken', topic: 'AuditEntry.added', tenantId: null, payload: { id: 'no uuid' } }),
+      JSON.stringify({ id: randomUUID(), topic: 'AuditEntry.added', tenantId: null, payload: { id: 'no uuid' } }),
     ]);
     const message = await socket.message();
     expect(message).toMatchObject({
