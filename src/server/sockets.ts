@@ -103,8 +103,12 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     // The arguments are those that onSubscribe made.
     execute: (args) => attempt(args as EnvelopedArgs, 'run'),
     subscribe: (args) => attempt(args as EnvelopedArgs, 'follow'),
-    onNext: (_context, _id, _payload, _args, { data = null, errors, extensions = {} }) =>
-      errors && { data, errors: errors.map(forSocket), extensions },
+    onNext: (_context, _id, _payload, _args, { data, errors, extensions }) =>
+      errors && {
+        errors: errors.map(forSocket),
+        ...(data === undefined ? {} : { data }),
+        ...(extensions === undefined ? {} : { extensions }),
+      },
     onError: (_context, _id, _payload, errors) => errors.map(forSocket),
   });
 

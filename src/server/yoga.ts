@@ -45,7 +45,16 @@ export function createGraphEndpoint(parts: GraphParts): Yoga {
     batching: false,
     // useRequestBody limits it.
     maxRequestBodySize: false,
-    cors: allowedOrigins.length === 0 ? false : { origin: [...allowedOrigins], methods: ['GET', 'POST'] },
+    cors:
+      allowedOrigins.length === 0
+        ? false
+        : {
+            origin: [...allowedOrigins],
+            methods: ['GET', 'POST'],
+            exposedHeaders: ['X-Request-Id', 'Retry-After'],
+            // Credentials are headers that a page sets itself, never cookies.
+            credentials: false,
+          },
     maskedErrors: { maskError: (error) => presenter.present(error, undefined) },
     context: ({ principal, info }) => {
       if (principal === undefined) throw new Error('A request came to the graph without authentication.');

@@ -65,13 +65,20 @@ function codeOf(error: GraphQLError): string {
   return 'GRAPHQL_VALIDATION_FAILED';
 }
 
-/** Presents the errors of every result, also of each event of a subscription. */
+/** Presents the errors of documents that are refused and of every result, also of each event of a subscription. */
 export function useErrors(presenter: ErrorPresenter): Plugin<GraphContext> {
   const clean = (result: ExecutionResult, { info }: GraphContext): ExecutionResult =>
     result.errors === undefined
       ? result
       : { ...result, errors: result.errors.map((error) => presenter.present(error, info.id)) };
   return {
+    onValidate:
+      ({ context }) =>
+      ({ valid, result, setResult }) => {
+        // The context of resolvers is made later; what the HTTP server gave is there.
+        const { info } = context as Partial<GraphContext>;
+        if (!valid) setResult(result.map((error) => presenter.present(error, info?.id)));
+      },
     onExecute: () => ({
       onExecuteDone: ({ args, result, setResult }) => {
         if (isResult(result) && result.errors !== undefined) setResult(clean(result, args.contextValue));

@@ -7,12 +7,13 @@ const badRequest = (status: number, code: string, message: string): GraphQLError
   new GraphQLError(message, { extensions: { code, http: { status } } });
 
 /**
- * Reads the body of a POST: JSON only, since a page of another origin can send other types without being asked first,
+ * Reads a GET from its URL, and the body of a POST: JSON only, since a page of another origin can send other types without being asked first,
  * and no longer than allowed. yoga's own limit copies every body through another request and stream, which costs more
  * than reading it.
  */
 export const useRequestBody = (maxBytes: number): Plugin<object, ServerContext> => ({
   onRequestParse({ request, serverContext, setRequestParser }) {
+    if (request.method === 'GET') setRequestParser(() => parseUrl(serverContext.req.url ?? ''));
     if (request.method !== 'POST') return;
     const type = serverContext.req.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
     setRequestParser(async () => {
@@ -43,6 +44,26 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
     );
     request.once('error', () => reject(badRequest(400, 'BAD_REQUEST', 'The body broke off.')));
   });
+}
+
+/** yoga's own parser takes variables that are not JSON for a failure of the server. */
+function parseUrl(url: string): GraphQLParams {
+  const fields = new URLSearchParams(url.slice(url.indexOf('?') + 1));
+  const params: Record<string, unknown> = {};
+  for (const name of ['query', 'operationName', 'variables', 'extensions']) {
+    const text = fields.get(name);
+    if (text === null) continue;
+    params[name] = name === 'variables' || name === 'extensions' ? parseParameter(name, text) : text;
+  }
+  return params;
+}
+
+function parseParameter(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw badRequest(400, 'BAD_REQUEST', `The parameter "${name}" is not valid JSON.`);
+  }
 }
 
 function parseParams(text: string): GraphQLParams {
