@@ -61,7 +61,13 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   const log = options.log ?? pino({ level: config.logLevel });
   const closers: Closer[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    for (const close of closers.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        log.error({ err: error }, 'a part of the program did not stop well; the others are stopped as well');
+      }
+    }
   };
   try {
     const url = config.database.url ?? (await startOwnPostgres(config, log, closers));
