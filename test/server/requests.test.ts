@@ -166,6 +166,15 @@ describe('a method', () => {
     expect(await response.json()).toMatchObject({ data: { fairshareGroup: { name: 'default' } } });
   });
 
+  it.each(['variables', 'extensions'])(
+    'GET with %s that are not JSON is refused with 400, which says so',
+    async (name) => {
+      const response = await fetch(`${graphUrl}?query=${query}&${name}={no`, { headers: operator.headers });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toEqual(failsWith('BAD_REQUEST', `The parameter "${name}" is not valid JSON.`));
+    },
+  );
+
   it('GET carries out no command: 405, and POST is named', async () => {
     const command = 'mutation { createTenant(input: { name: "By GET" }) { __typename } }';
     const response = await get(command);
