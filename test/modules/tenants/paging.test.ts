@@ -226,7 +226,8 @@ describe('walking a list', () => {
               deleted.add(tenantId);
               await seed.run('deleteTenant', { tenantId });
             }
-            await seed.tenant({ weight: 3, fairshareGroupId: group });
+            // A few: a list that grows at its end as fast as it is read has none.
+            if (turn <= 5) await seed.tenant({ weight: 3, fairshareGroupId: group });
           });
           const found = pages.flat();
           expect(new Set(found).size).toBe(found.length);
