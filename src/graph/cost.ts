@@ -91,7 +91,7 @@ export class CostCalculator {
     const key = JSON.stringify([operationName ?? null, ...known.variables.map((name) => sizeOf(variables[name]))]);
     const remembered = known.costs.get(key);
     if (remembered !== undefined) return remembered;
-    const { complexity } = complexityFromQuery(onlyOperation(document, operationName), {
+    const { complexity } = complexityFromQuery(withoutTypeNames(onlyOperation(document, operationName)), {
       schema: this.#schema,
       variables,
     });
@@ -127,6 +127,10 @@ function sizeOf(value: unknown): unknown {
   if (value === undefined) return 'absent';
   return Array.isArray(value) ? { length: value.length } : { value };
 }
+
+/** Clients add `__typename` to every object of an operation; it is at hand and costs nothing. */
+const withoutTypeNames = (document: DocumentNode): DocumentNode =>
+  visit(document, { Field: (field) => (field.name.value === '__typename' ? null : undefined) });
 
 /** A document can hold several operations, of which one is carried out. */
 function onlyOperation(document: DocumentNode, operationName: string | null | undefined): DocumentNode {
