@@ -60,6 +60,9 @@ const environmentSchema = z.object({
   FAIRLEAD_DRAIN_TIMEOUT_MS: count(10_000),
 });
 
+/** The names of those variables. */
+export const variableNames: readonly string[] = Object.keys(environmentSchema.shape);
+
 /** Everything the program can be told from outside. Made from the environment by `readConfig`, or by hand in tests. */
 export interface Config {
   readonly production: boolean;
