@@ -1,0 +1,147 @@
+import { readFile } from 'node:fs/promises';
+import {
+  getNamedType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  isScalarType,
+  isSpecifiedScalarType,
+  isUnionType,
+} from 'graphql';
+import { describe, expect, it } from 'vitest';
+import * as commonErrors from '../../src/graph/errors.ts';
+import { UserError, userErrorCodes } from '../../src/graph/errors.ts';
+import { idPrefixes } from '../../src/graph/ids.ts';
+import { printGraph } from '../../src/graph/print.ts';
+import * as groupErrors from '../../src/modules/fairshare-groups/errors.ts';
+import * as tenantErrors from '../../src/modules/tenants/errors.ts';
+import { schema } from '../../src/schema.ts';
+
+const types = Object.values(schema.getTypeMap()).filter(
+  (type) => !type.name.startsWith('__') && !isSpecifiedScalarType(type),
+);
+
+function implementationsOf(name: string) {
+  const type = schema.getType(name);
+  if (!isInterfaceType(type)) throw new Error(`${name} is no interface.`);
+  return schema.getPossibleTypes(type);
+}
+
+/** Every place of the schema that should be described, by name. */
+function* described(): Generator<readonly [string, string | null | undefined]> {
+  for (const directive of schema.getDirectives()) {
+    yield [`@${directive.name}`, directive.description];
+    for (const arg of directive.args) yield [`@${directive.name}(${arg.name}:)`, arg.description];
+  }
+  for (const type of types) {
+    yield [type.name, type.description];
+    if (isObjectType(type) || isInterfaceType(type)) {
+      for (const field of Object.values(type.getFields())) {
+        yield [`${type.name}.${field.name}`, field.description];
+        for (const arg of field.args) yield [`${type.name}.${field.name}(${arg.name}:)`, arg.description];
+      }
+    }
+    if (isInputObjectType(type)) {
+      for (const field of Object.values(type.getFields())) yield [`${type.name}.${field.name}`, field.description];
+    }
+    if (isEnumType(type)) {
+      for (const value of type.getValues()) yield [`${type.name}.${value.name}`, value.description];
+    }
+  }
+}
+
+describe('the schema', () => {
+  it('is the one of schema.graphql', async () => {
+    const kept = await readFile(new URL('../../schema.graphql', import.meta.url), 'utf8');
+    expect(
+      printGraph(schema) === kept,
+      'The graph and schema.graphql differ. If the change is meant, renew the file and look at the difference: node_modules/.bin/node scripts/print-schema.ts',
+    ).toBe(true);
+  });
+
+  it('describes every type, field, argument, enum value and directive in a sentence', () => {
+    const missing = [...described()].filter(([, description]) => !description || !/[.…]$/.test(description.trim()));
+    expect(missing).toEqual([]);
+  });
+
+  it('multiplies the cost of every connection by the size of its page', () => {
+    const connections = types.filter(isObjectType).flatMap((type) =>
+      Object.values(type.getFields())
+        .filter((field) => getNamedType(field.type).name.endsWith('Connection'))
+        .map((field) => ({ name: `${type.name}.${field.name}`, complexity: field.extensions.complexity })),
+    );
+    expect(connections.length).toBeGreaterThan(3);
+    for (const { name, complexity } of connections) {
+      const of = (page: object) => (typeof complexity === 'function' ? complexity(page, {}, undefined) : undefined);
+      expect({ name, ...of({ first: 7 }) }).toMatchObject({ name, multiplier: 7 });
+      expect({ name, ...of({ last: 9 }) }).toMatchObject({ name, multiplier: 9 });
+      expect({ name, ...of({}) }).toMatchObject({ name, multiplier: 20 });
+    }
+  });
+
+  it('has an id prefix for every type that has ids, and no other', () => {
+    const nodes = implementationsOf('Node').map(({ name }) => name);
+    expect(nodes.sort()).toEqual(Object.keys(idPrefixes).sort());
+  });
+
+  it('names numbers by their unit, and holds none that is larger than an Int in an Int', () => {
+    const wide = types
+      .filter((type) => isObjectType(type) || isInputObjectType(type))
+      .flatMap((type) =>
+        Object.values(type.getFields()).map((field) => ({ name: `${type.name}.${field.name}`, field })),
+      )
+      .filter(({ name, field }) => /tokens|bytes/i.test(name) && String(field.type).replace('!', '') === 'Int');
+    expect(wide).toEqual([]);
+  });
+});
+
+describe('the errors of commands', () => {
+  const classes = Object.values({ ...commonErrors, ...groupErrors, ...tenantErrors }).filter(
+    (value): value is typeof UserError => typeof value === 'function' && value.prototype instanceof UserError,
+  );
+
+  const implementations = implementationsOf('UserError');
+
+  it('are classes with a type of the same name that implements UserError', () => {
+    expect(implementations.map(({ name }) => name).sort()).toEqual(classes.map(({ name }) => name).sort());
+  });
+
+  it('have each a code of their own, and every code has its error', () => {
+    const codes = classes.map((errorClass) => {
+      // Fields are set by the constructor; what it is given does not matter for the code.
+      const error: UserError = Reflect.construct(errorClass, [[{ path: [], rule: '', message: '' }], '', []]);
+      expect(error.name).toBe(errorClass.name);
+      return error.code;
+    });
+    expect(codes.sort()).toEqual(Object.keys(userErrorCodes).sort());
+    const printed = schema.getType('UserErrorCode');
+    expect(
+      isEnumType(printed) &&
+        printed
+          .getValues()
+          .map(({ name }) => name)
+          .sort(),
+    ).toEqual(codes);
+  });
+
+  it('are members of results that every command has, with its payload', () => {
+    for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
+      const result = getNamedType(field.type);
+      if (!isUnionType(result)) throw new Error(`${field.name} has no union of results.`);
+      const members = result.getTypes();
+      const payloads = members.filter((member) => !implementations.includes(member));
+      expect(payloads.map(({ name }) => name)).toEqual([result.name.replace(/Result$/, 'Payload')]);
+      expect(members.map(({ name }) => name)).toEqual(
+        expect.arrayContaining(['ValidationError', 'IdempotencyKeyReusedError']),
+      );
+    }
+  });
+});
+
+describe('scalars', () => {
+  it('are those that clients know', () => {
+    const names = types.filter(isScalarType).map(({ name }) => name);
+    expect(names.sort()).toEqual(['DateTime', 'Decimal', 'JSONObject', 'SafeInt']);
+  });
+});
