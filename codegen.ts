@@ -23,7 +23,7 @@ const generated = (documents: string) =>
 const config: CodegenConfig = {
   schema: 'schema.graphql',
   ignoreNoDocuments: true,
-  silent: true,
+  errorsOnly: true,
   generates: {
     './examples/generated/': generated('examples/**/*.ts'),
     './test/testkit/generated/': generated('test/**/*.ts'),
