@@ -2,6 +2,7 @@ import type { Entity } from '../database/entity.ts';
 import type { Order, Page, PageRequest, Position } from '../database/pages.ts';
 import { decodeCursor, encodeCursor } from './cursors.ts';
 import { RequestError } from './errors.ts';
+import { isGiven } from './given.ts';
 
 /** The arguments of every list. */
 export interface PageArguments {
@@ -48,8 +49,6 @@ export function readPageArguments<Row>(
     before: position('before', before),
   };
 }
-
-const isGiven = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
 
 /** What a connection's resolvers read: cursors are made, and rows counted, only when they are selected. */
 export interface Connection<Row> {

@@ -3,6 +3,7 @@ import type { AuditActor, JsonObject } from '../../graph/audit.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { DateTimeRange } from '../../graph/filters.ts';
+import { isGiven } from '../../graph/given.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
@@ -148,8 +149,6 @@ function readFilter(given: typeof AuditLogFilterInput.$inferInput | null | undef
     tenantId: isGiven(tenantId) ? decodeIdArgument('Tenant', 'filter.tenantId', String(tenantId)) : undefined,
   };
 }
-
-const isGiven = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
 
 const ChainBreakEnum = builder.enumType('AuditChainBreakKind', {
   description: 'What was done to a chain.',

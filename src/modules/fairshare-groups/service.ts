@@ -1,13 +1,15 @@
 import type { Principal } from '../../access/principal.ts';
-import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { ListSelection, Order } from '../../database/pages.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
-import { expectRevision, invalid, NameTakenError, NotFoundError } from '../../graph/errors.ts';
+import { expectRevision, invalid, NotFoundError } from '../../graph/errors.ts';
+import { isGiven } from '../../graph/given.ts';
 import { newId } from '../../graph/ids.ts';
 import { type FairshareGroupRow, fairshareGroups } from './entity.ts';
 import { DefaultGroupProtectedError } from './errors.ts';
@@ -84,6 +86,7 @@ export class FairshareGroupService {
     const { transaction, now } = scope;
     const { name, weight } = input;
     const fairshareGroup = await orNameTaken(
+      'fairshare group',
       transaction.prisma.fairshareGroup.create({
         data: { id: newId(), name, nameFolded: foldName(name), weight, createdAt: now, updatedAt: now },
       }),
@@ -169,6 +172,7 @@ export class FairshareGroupService {
     data: { name?: string; nameFolded?: string; weight?: number },
   ): Promise<Change<GroupAnswer>> {
     const fairshareGroup = await orNameTaken(
+      'fairshare group',
       transaction.prisma.fairshareGroup.update({
         where: { id: group.id },
         data: { ...data, revision: { increment: 1 }, updatedAt: now },
@@ -192,13 +196,3 @@ const visibleTo = ({ tenantId }: Principal): Prisma.Sql[] =>
     : [sql`EXISTS (SELECT FROM tenant AS own WHERE own.fairshare_group_id = t.id AND own.id = ${tenantId}::uuid)`];
 
 const describe = ({ name, weight, revision }: FairshareGroupRow): JsonObject => ({ name, weight, revision });
-
-const isGiven = (value: string | null | undefined): value is string => value !== undefined && value !== null;
-
-async function orNameTaken<Result>(write: Promise<Result>): Promise<Result> {
-  try {
-    return await write;
-  } catch (error) {
-    throw isUniqueViolation(error) ? new NameTakenError('fairshare group') : error;
-  }
-}

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Prisma, type Tenant } from '../../database/generated/client.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { rule } from '../../graph/commands/validation.ts';
+import { isGiven } from '../../graph/given.ts';
 
 /**
  * The columns of every row that has limits. Null inherits from the level above, 0 blocks.
@@ -102,8 +103,6 @@ export const describeLimits = (row: LimitsRow): JsonObject => ({
           startedAt: row.budgetStartedAt?.toISOString() ?? null,
         },
 });
-
-const isGiven = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
 
 const toBigInt = (value: number | null): bigint | null => (value === null ? null : BigInt(value));
 

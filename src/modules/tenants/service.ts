@@ -1,13 +1,15 @@
 import type { Principal } from '../../access/principal.ts';
-import { type Database, isUniqueViolation, type Transaction } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { ListSelection, Order } from '../../database/pages.ts';
 import { childConnection } from '../../graph/child-lists.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
-import { expectRevision, InvalidStateError, NameTakenError, NotFoundError } from '../../graph/errors.ts';
+import { expectRevision, InvalidStateError, NotFoundError } from '../../graph/errors.ts';
+import { isGiven } from '../../graph/given.ts';
 import { newId } from '../../graph/ids.ts';
 import type { FairshareGroupRow } from '../fairshare-groups/entity.ts';
 import type { FairshareGroupService, GroupMembers } from '../fairshare-groups/service.ts';
@@ -114,6 +116,7 @@ export class TenantService implements GroupMembers {
       ? await this.#groups.holdForMember(transaction, fairshareGroupId, ['fairshareGroupId'])
       : await this.#groups.holdDefault(transaction);
     const created = await orNameTaken(
+      'tenant',
       transaction.prisma.tenant.create({
         data: {
           ...detailsData(details, {}),
@@ -219,6 +222,7 @@ export class TenantService implements GroupMembers {
     const fairshareGroup = newGroup ?? before.fairshareGroup;
     if (!differs(before, data)) return unchanged({ tenant: before });
     const updated = await orNameTaken(
+      'tenant',
       scope.transaction.prisma.tenant.update({
         where: { id: before.id },
         data: { ...data, revision: { increment: 1 }, updatedAt: scope.now },
@@ -245,13 +249,3 @@ const visibleTo = ({ tenantId }: Principal): Prisma.Sql[] =>
   tenantId === undefined ? [] : [sql`t.id = ${tenantId}::uuid`];
 
 const aboutTenant = ({ id }: TenantRow) => ({ target: { type: 'Tenant', id } as const, tenantId: id });
-
-const isGiven = <Value>(value: Value | null | undefined): value is Value => value !== undefined && value !== null;
-
-async function orNameTaken<Result>(write: Promise<Result>): Promise<Result> {
-  try {
-    return await write;
-  } catch (error) {
-    throw isUniqueViolation(error) ? new NameTakenError('tenant') : error;
-  }
-}
