@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const importRules = ['style/noRestrictedImports', 'suspicious/noImportCycles', 'style/noProcessEnv'];
 
 /** Makes what the check of types needs, so it comes first. */
-const operations = ['graphql-codegen', '--config', 'codegen.ts'] as const;
+const operations = ['node', 'scripts/codegen.ts'] as const;
 
 const checks = {
   types: ['tsc', '--project', '.'],
