@@ -65,7 +65,7 @@ export const alterColumn =
     return { kind: 'ALTERED', sequence: place, entryId };
   };
 
-export const deleteRows =
+const deleteRows =
   (places: readonly number[]): Tampering =>
   async (transaction, rows) => {
     for (const place of places)
@@ -89,7 +89,7 @@ async function renumber(transaction: Transaction, chainId: string, from: number,
   );
 }
 
-export const deleteAndRenumber =
+const deleteAndRenumber =
   (first: number, last: number): Tampering =>
   async (transaction, rows) => {
     for (let place = first; place <= last; place += 1) await deleteRows([place])(transaction, rows);
@@ -98,7 +98,7 @@ export const deleteAndRenumber =
   };
 
 /** Puts a row in before the one at a place, or after the last. */
-export const insertRow =
+const insertRow =
   (place: number, hashed: 'well' | 'badly'): Tampering =>
   async (transaction, rows) => {
     const chainId = chainOf(rows);
@@ -114,7 +114,7 @@ export const insertRow =
     return { kind: 'INSERTED', sequence: place, entryId: forged.id };
   };
 
-export const swapRows =
+const swapRows =
   (first: number, second: number): Tampering =>
   async (transaction, rows) => {
     const [one, other] = [at(rows, first), at(rows, second)];
@@ -142,7 +142,7 @@ export const alterAndHash =
   };
 
 /** @param change of the head's sequence; `delete` takes the head away */
-export const moveHead =
+const moveHead =
   (change: number | 'delete'): Tampering =>
   async (transaction, rows) => {
     const chainId = chainOf(rows);
@@ -160,7 +160,7 @@ export const moveHead =
     return { kind: 'INSERTED', sequence, entryId: at(rows, sequence).id };
   };
 
-export const alterHead =
+const alterHead =
   (column: 'hash' | 'previous_hash'): Tampering =>
   async (transaction, rows) => {
     const statement = `UPDATE audit_chain SET ${column} = decode(repeat('ef', 32), 'hex') WHERE id = $1::uuid`;
