@@ -108,6 +108,9 @@ interface PageAnswer {
 
 type ReadPage = (page: PageArguments) => Promise<PageAnswer>;
 
+/** More than any list of this file has, so that a cursor that does not move on fails instead of running for ever. */
+const pagesMax = 150;
+
 /** Reads a list page by page from one end to the other, and gives the ids of each page. */
 async function walk(
   read: ReadPage,
@@ -121,6 +124,7 @@ async function walk(
     const from = cursor ? (backward ? { before: cursor } : { after: cursor }) : {};
     const { edges, pageInfo } = await read({ ...(backward ? { last: size } : { first: size }), ...from });
     pages.push(edges.map(({ node }) => node.id));
+    if (pages.length > pagesMax) throw new Error(`The list has no end: ${pages.length} pages were read.`);
     expect(edges.length).toBeLessThanOrEqual(size);
     expect(backward ? pageInfo.hasNextPage : pageInfo.hasPreviousPage).toBe(cursor !== undefined);
     if (!(backward ? pageInfo.hasPreviousPage : pageInfo.hasNextPage)) return backward ? pages.reverse() : pages;
