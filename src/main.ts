@@ -13,21 +13,25 @@ const exitCodes = { configuration: 78, unavailable: 69, failure: 1 } as const;
 const expectedFailures = [EmbeddedPostgresError, MigrationError, RootKeyError, ListenError];
 
 async function main(): Promise<void> {
-  let app: App | undefined;
+  let starting: Promise<App> | undefined;
   let stopping = false;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) return;
     stopping = true;
     process.stderr.write(`\n${signal}: ending subscriptions and finishing requests in flight\n`);
+    // What is being started has to be stopped as well: the embedded server would outlive this process.
+    const app = await starting?.catch(() => undefined);
     await app?.close();
     process.exit(0);
   };
   try {
     const config = readConfig();
-    app = await startApp(config);
-    collectDefaultMetrics({ register: app.metrics.registry });
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
+    starting = startApp(config);
+    const app = await starting;
+    if (stopping) return;
+    collectDefaultMetrics({ register: app.metrics.registry });
     process.stdout.write(welcome(app, config));
   } catch (error) {
     const [code, message] = explain(error);
@@ -51,7 +55,7 @@ const isConnectionFailure = (error: unknown): error is Error =>
   error instanceof Error &&
   'code' in error &&
   typeof error.code === 'string' &&
-  /^(ECONN|ENOTFOUND|EHOSTUNREACH|ETIMEDOUT|28|3D|57P03)/.test(error.code);
+  /^(ECONN|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|08|28|3D|53300|57P03)/.test(error.code);
 
 function welcome({ url, rootKey }: App, config: Config): string {
   const key = rootKey === undefined ? '<your admin key>' : rootKey.created ? rootKey.key : `$(cat ${rootKey.path})`;
