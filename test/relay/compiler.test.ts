@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+const require = createRequire(import.meta.url);
 /** The package gives the path of the program for this platform. */
-const compiler: string = createRequire(import.meta.url)('relay-compiler');
+const compiler: string = require('relay-compiler');
 const schema = fileURLToPath(new URL('../../schema.graphql', import.meta.url));
 
 let project: string;
