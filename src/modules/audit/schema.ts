@@ -1,4 +1,5 @@
 import { AuditOutcome } from '../../database/generated/enums.ts';
+import { comparableText } from '../../graph/arguments.ts';
 import type { AuditActor, JsonObject } from '../../graph/audit.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
@@ -143,9 +144,11 @@ const AuditLogFilterInput = builder.inputType('AuditLogFilter', {
 
 function readFilter(given: typeof AuditLogFilterInput.$inferInput | null | undefined): AuditLogFilter {
   const { targetId, tenantId, ...filter } = given ?? {};
+  if (isGiven(filter.actorId)) comparableText('filter.actorId', filter.actorId);
+  for (const action of filter.actions ?? []) comparableText('filter.actions', action);
   return {
     ...filter,
-    targetId: isGiven(targetId) ? String(targetId) : undefined,
+    targetId: isGiven(targetId) ? comparableText('filter.targetId', String(targetId)) : undefined,
     tenantId: isGiven(tenantId) ? decodeIdArgument('Tenant', 'filter.tenantId', String(tenantId)) : undefined,
   };
 }

@@ -179,6 +179,15 @@ describe('auditLog', async () => {
     expect(edges.map(({ node }) => node.requestId)).toEqual([expected[1], expected[0]]);
   });
 
+  it.each([
+    ['filter.actorId', { actorId: 'a\u0000' }],
+    ['filter.actions', { actions: ['createTenant', '\u0000'] }],
+    ['filter.targetId', { targetId: '\u0000' }],
+  ])('refuses NUL in %s, which no entry can have', async (argument, filter) => {
+    const errors = await test.operator.fail(auditLogList, { filter });
+    expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', argument } }]);
+  });
+
   it('refuses the id of another type in its filter', async () => {
     const errors = await test.operator.fail(auditLogList, {
       filter: { tenantId: encodeId('FairshareGroup', newId()) },
