@@ -16,7 +16,7 @@ import {
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { allScopes, hasScopes, type Scope, scopeRegistry, scopesOfTenant } from '../../src/access/scopes.ts';
-import { encodeId, isNodeType, newId } from '../../src/graph/ids.ts';
+import { encodeId, idPrefixes, isNodeType, newId } from '../../src/graph/ids.ts';
 import { printGraph } from '../../src/graph/print.ts';
 import requiredScopes from '../../src/graph/scopes-plugin.ts';
 import { schema } from '../../src/schema.ts';
@@ -187,6 +187,25 @@ describe('the scopes of the printed schema', () => {
       if (isRoot(field.type)) expect(await isRefused(test.withScopes(), field)).toBe(true);
     },
   );
+});
+
+describe('node', () => {
+  const scopeOf = { Tenant: 'tenants:read', FairshareGroup: 'fairshare:read', AuditEntry: 'audit:read' } as const;
+
+  it('has a scope to be tested with for every type', () => {
+    expect(Object.keys(scopeOf).sort()).toEqual(Object.keys(idPrefixes).sort());
+  });
+
+  it.each(Object.entries(scopeOf))('finds a %s for those who hold %s, and refuses all others', async (type, scope) => {
+    const id = await existing(type);
+    const ask = (caller: Client) => caller.send('query ($id: ID!) { node(id: $id) { __typename } }', { id });
+    expect((await ask(test.withScopes(scope))).data).toEqual({ node: { __typename: type } });
+    const refused = await ask(test.withScopes(...without([scope])));
+    expect(refused).toMatchObject({
+      data: { node: null },
+      errors: [{ path: ['node'], extensions: { code: 'FORBIDDEN' } }],
+    });
+  });
 });
 
 describe('a field of a root type', () => {

@@ -1,9 +1,10 @@
 import type { ExecutionResult } from 'graphql';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createSocketClient } from 'graphql-ws';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { App } from '../../src/app.ts';
 import type { Client, GraphError, Operation } from './client.ts';
+import { eventually } from './eventually.ts';
 
 /** A running subscription. */
 export interface Following<Data> {
@@ -33,7 +34,7 @@ export async function follow<Data, Variables extends Record<string, unknown>>(
   // The first result is asked for at once, so that the request is sent.
   let asked: Promise<IteratorResult<ExecutionResult<Data>>> | undefined = results.next();
   asked.catch(() => undefined);
-  await vi.waitFor(async () => expect(await runningSubscriptions(app)).toBe(before + 1));
+  await eventually(async () => expect(await runningSubscriptions(app)).toBe(before + 1));
   const take = async (): Promise<ExecutionResult<Data>> => {
     const result = await (asked ?? results.next());
     asked = undefined;
@@ -68,7 +69,7 @@ export async function follow<Data, Variables extends Record<string, unknown>>(
     stop: async () => {
       // A graphql-sse iterator that waits for a result is ended by its client alone.
       dispose();
-      await vi.waitFor(async () => expect(await runningSubscriptions(app)).toBeLessThanOrEqual(before));
+      await eventually(async () => expect(await runningSubscriptions(app)).toBeLessThanOrEqual(before));
     },
   };
 }

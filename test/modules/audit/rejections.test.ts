@@ -1,12 +1,13 @@
 import { createClient } from 'graphql-ws';
 import { pino } from 'pino';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { RejectionReason } from '../../../src/access/credentials.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { RejectionLog } from '../../../src/modules/audit/rejections.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { Client } from '../../testkit/client.ts';
 import { TestClock } from '../../testkit/clock.ts';
+import { eventually } from '../../testkit/eventually.ts';
 import { tablesWith } from '../../testkit/stored-text.ts';
 
 const clockOfBoth = new TestClock();
@@ -247,7 +248,7 @@ describe('counting', () => {
     const log = startLog(new TestClock('2026-04-06T08:00:00.000Z'));
     log.start(5);
     log.note('UNKNOWN_CREDENTIAL', info('192.0.2.23'));
-    await vi.waitFor(async () => expect(await tablesWith(database, '192.0.2.23')).toEqual(['rejected_attempt']));
+    await eventually(async () => expect(await tablesWith(database, '192.0.2.23')).toEqual(['rejected_attempt']));
     await log.close();
   });
 

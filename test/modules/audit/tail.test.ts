@@ -1,10 +1,12 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { App } from '../../../src/app.ts';
 import { decodeId, encodeId, newId } from '../../../src/graph/ids.ts';
 import type { EventBus } from '../../../src/live/event-bus.ts';
 import { outboxChannel } from '../../../src/live/outbox.ts';
 import { AuditTail, entryTopic } from '../../../src/modules/audit/tail.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import type { Client } from '../../testkit/client.ts';
+import { eventually } from '../../testkit/eventually.ts';
 import { type Following, follow, runningSubscriptions, type Transport } from '../../testkit/follow.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
 import type {
@@ -15,7 +17,7 @@ import { attemptOf } from './chains.ts';
 
 const test = await startTestApp();
 const replica = await startTestApp({ sameDatabaseAs: test });
-const { database } = test.app;
+const { database, services } = test.app;
 
 const auditTailFollow = graphql(`
   subscription AuditTailFollow($filter: AuditLogFilter) {
@@ -71,12 +73,23 @@ type Filter = AuditTailFollowSubscriptionVariables['filter'];
 const running: Following<unknown>[] = [];
 afterEach(() => Promise.all(running.splice(0).map((following) => following.stop())));
 
+/** Lets a program hear of every row that was committed before, which a reader who begins now would get as well. */
+async function settle(app: App, operator: Client): Promise<void> {
+  const witness = await follow(app, operator, auditTailFollow, { filter: null });
+  const action = newId();
+  await database.transaction((transaction) => services.audit.record(transaction, attemptOf(newId(), { action })));
+  let heard = '';
+  while (heard !== action) heard = (await witness.next()).auditTail.action;
+  await witness.stop();
+}
+
 async function tail(
   caller: Client,
   filter: Filter = null,
   transport: Transport = 'WebSocket',
 ): Promise<Following<AuditTailFollowSubscription>> {
-  const app = caller.url === replica.app.url ? replica.app : test.app;
+  const { app, operator } = caller.url === replica.app.url ? replica : test;
+  await settle(app, operator);
   const following = await follow(app, caller, auditTailFollow, { filter }, transport);
   running.push(following);
   return following;
@@ -246,7 +259,7 @@ describe('a reader that does not keep up', () => {
     const ids = await storeRows(1_500);
     for (let start = 0; start < ids.length; start += 100) {
       for (const id of ids.slice(start, start + 100)) announcements.announce(id);
-      await vi.waitFor(() => expect(seen.length).toBe(start + 100));
+      await eventually(() => expect(seen.length).toBe(start + 100));
     }
     await reading;
     expect(seen).toEqual(ids);
@@ -270,12 +283,12 @@ describe('a reader that does not keep up', () => {
     const auditTail = new AuditTail(database.reader, announcements);
     const [one, other] = [0, 1].map(() => auditTail.follow(() => true)[Symbol.asyncIterator]());
     const pending = [one?.next(), other?.next()];
-    await vi.waitFor(() => expect(announcements.listenerCount).toBe(1));
+    await eventually(() => expect(announcements.listenerCount).toBe(1));
     await one?.return?.();
     expect(announcements.listenerCount).toBe(1);
     announcements.announce('no id');
     await expect(pending[1]).rejects.toThrow();
-    await vi.waitFor(() => expect(announcements.listenerCount).toBe(0));
+    await eventually(() => expect(announcements.listenerCount).toBe(0));
     expect(await pending[0]).toEqual({ done: true, value: undefined });
   });
 });
@@ -284,7 +297,7 @@ describe('rows of the tail', () => {
   it('are those of the log', async () => {
     const tenantId = newId();
     const following = await tail(test.operator, { tenantId: encodeId('Tenant', tenantId) });
-    await database.transaction((transaction) => test.app.services.audit.record(transaction, attemptOf(tenantId)));
+    await database.transaction((transaction) => services.audit.record(transaction, attemptOf(tenantId)));
     const { auditTail } = await following.next();
     const { data } = await test.operator.send<{ node: unknown }, { id: string }>(
       `query ($id: ID!) { node(id: $id) { ... on AuditEntry {
