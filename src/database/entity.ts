@@ -25,6 +25,8 @@ export interface Entity<Row> {
   readonly name: string;
   readonly table: Prisma.Sql;
   readonly columns: readonly string[];
+  /** The columns that a list can be sorted by, and what their values are. */
+  readonly sorts: Readonly<Record<string, SortKind>>;
   /** Columns whose values differ in every row, so that a list sorted by one needs no tie-break. */
   readonly unique: readonly string[];
   readonly joins: Readonly<Record<string, Pick<Entity<never>, 'columns' | 'columnsOf'>>>;
@@ -35,6 +37,9 @@ export interface Entity<Row> {
   /** A column of the table in SQL, for conditions and orders. */
   column(field: keyof Row & string): Prisma.Sql;
 }
+
+/** What a sort column holds, as far as a cursor has to know: cursors come back from callers. */
+export type SortKind = 'text' | 'integer' | 'time';
 
 /** The row that an entity reads. */
 export type EntityRow<E> = E extends { plan(): ReadPlan<infer Row> } ? Row : never;
@@ -62,7 +67,7 @@ export const columnOf = (alias: string, field: string): string => `${alias}."${c
  *
  * @example
  * const fairshareGroups = defineEntity<FairshareGroup>()({
- *   name: 'FairshareGroup', table: 'fairshare_group', columns: ['id', 'name', 'weight'],
+ *   name: 'FairshareGroup', table: 'fairshare_group', columns: ['id', 'name', 'weight'], sorts: { weight: 'integer' },
  * });
  */
 export function defineEntity<Model extends object>() {
@@ -73,6 +78,8 @@ export function defineEntity<Model extends object>() {
     readonly name: string;
     readonly table: string;
     readonly columns: readonly Columns[];
+    /** What lists can be sorted by; the values are never null. */
+    readonly sorts: Readonly<Partial<Record<Columns, SortKind>>>;
     /** Columns, besides the id, whose values differ in every row. */
     readonly unique?: readonly Columns[];
     /** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
@@ -122,6 +129,7 @@ export function defineEntity<Model extends object>() {
     return {
       name,
       columns,
+      sorts: options.sorts as Readonly<Record<string, SortKind>>,
       unique: ['id', ...(options.unique ?? [])],
       joins: Object.fromEntries(Object.entries(joins).map(([relation, { entity }]) => [relation, entity])),
       table: Prisma.raw(`"${options.table}"`),

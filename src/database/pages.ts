@@ -30,6 +30,8 @@ export interface PageRequest<Row> {
 /** What an operation asks of a list: columns of its rows, and whether it asks how many rows there are in all. */
 export interface ListSelection {
   readonly wanted: Wanted;
+  /** Whether it asks for rows or for their place at all, and not for their number alone. */
+  readonly paged: boolean;
   readonly counted: boolean;
 }
 

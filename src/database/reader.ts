@@ -57,7 +57,7 @@ export class Reader {
   async find<Row>(
     entity: Entity<Row>,
     where: readonly Prisma.Sql[],
-    options: { readonly lock?: 'UPDATE' | 'KEY SHARE'; readonly wanted?: Wanted | undefined } = {},
+    options: { readonly lock?: 'UPDATE' | 'NO KEY UPDATE' | 'KEY SHARE'; readonly wanted?: Wanted | undefined } = {},
   ): Promise<Row | undefined> {
     const locking = options.lock === undefined ? empty : Prisma.raw(`FOR ${options.lock} OF t`);
     const { selection, source, decode } = entity.plan(options.wanted);

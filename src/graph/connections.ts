@@ -40,7 +40,7 @@ export function readPageArguments<Row>(
     }
   }
   const position = (argument: string, cursor: string | null | undefined): Position | undefined =>
-    isGiven(cursor) ? decodeCursor(argument, entity.name, order, cursor) : undefined;
+    isGiven(cursor) ? decodeCursor(argument, entity, order, cursor) : undefined;
   return {
     order,
     size: first ?? last ?? pageSizeDefault,

@@ -1,4 +1,5 @@
 import { hasScopes, type RequiredScopes } from '../access/scopes.ts';
+import { builder, requires } from './builder.ts';
 import type { GraphContext } from './context.ts';
 import { RequestError } from './errors.ts';
 
@@ -16,3 +17,20 @@ export const loadNodes =
     const rows = await load(context, ids);
     return ids.map((id) => rows.get(id) ?? null);
   };
+
+const idsMax = 100;
+
+builder.queryField('nodes', (t) =>
+  t.nodeList({
+    ...requires(),
+    description: 'The objects with these ids, at most 100, in their order; null where there is none that you may see.',
+    args: { ids: t.arg.idList({ required: true, description: 'The ids of objects of any types.' }) },
+    complexity: ({ ids }) => ({ field: ids.length, multiplier: ids.length }),
+    ids: (_parent, { ids }) => {
+      if (ids.length <= idsMax) return ids.map(String);
+      throw new RequestError('INVALID_PAGE_SIZE', `ids: at most ${idsMax} ids at once, not ${ids.length}.`, {
+        argument: 'ids',
+      });
+    },
+  }),
+);

@@ -21,9 +21,15 @@ function select(entity: Readable, info: GraphQLResolveInfo, within: readonly str
   const [field, ...more] = info.fieldNodes;
   const known = field === undefined || more.length > 0 ? undefined : remembered.get(field);
   if (known !== undefined) return known;
-  const search: Search = { fragments: info.fragments, wanted: new Set(['id']), counted: false, searched: new Set() };
+  const search: Search = {
+    fragments: info.fragments,
+    wanted: new Set(['id']),
+    paged: false,
+    counted: false,
+    searched: new Set(),
+  };
   for (const { selectionSet } of info.fieldNodes) collect(entity, within, selectionSet, search, '');
-  const selection = { wanted: search.wanted, counted: search.counted };
+  const selection = { wanted: search.wanted, paged: search.paged, counted: search.counted };
   if (field !== undefined && more.length === 0) remembered.set(field, selection);
   return selection;
 }
@@ -31,6 +37,7 @@ function select(entity: Readable, info: GraphQLResolveInfo, within: readonly str
 interface Search {
   readonly fragments: GraphQLResolveInfo['fragments'];
   readonly wanted: Set<string>;
+  paged: boolean;
   counted: boolean;
   /** Where each fragment was spread: twice at the same place adds nothing, and would double with every level. */
   readonly searched: Set<string>;
@@ -56,8 +63,9 @@ function collect(
       collect(entity, within, search.fragments[name]?.selectionSet, search, prefix);
     } else if (step !== undefined) {
       if (selection.name.value === step) collect(entity, rest, selection.selectionSet, search, prefix);
-      // Beside the edges of a connection; an edge has no such field.
+      // The fields of a connection; an edge has none of these names.
       if (selection.name.value === 'totalCount') search.counted = true;
+      if (['edges', 'pageInfo'].includes(selection.name.value)) search.paged = true;
     } else {
       want(entity, selection, search, prefix);
     }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError, getOperationAST } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
@@ -26,7 +27,7 @@ interface EnvelopedArgs extends ExecutionArgs {
 }
 
 export interface Sockets {
-  /** Closes every socket with 1001, which makes clients connect again elsewhere. */
+  /** Lets queries and commands finish, then closes every socket with 1001, which makes clients connect again elsewhere. */
   close(): Promise<void>;
   /** Ends those that are still open, without waiting for their clients. */
   terminate(): void;
@@ -43,6 +44,10 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     handleProtocols,
     maxPayload: config.socket.maxPayloadBytes,
   });
+  /** Queries and commands whose answers are not sent yet. */
+  const running = new Set<Promise<never>>();
+  const terminated = Promise.withResolvers<void>();
+
   /** What fails before the first field is an error of the operation, too: thrown, it would end the whole socket. */
   const attempt = async (args: EnvelopedArgs, how: 'run' | 'follow'): Promise<never> => {
     try {
@@ -101,7 +106,12 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       }
     },
     // The arguments are those that onSubscribe made.
-    execute: (args) => attempt(args as EnvelopedArgs, 'run'),
+    execute: (args) => {
+      const result = attempt(args as EnvelopedArgs, 'run');
+      running.add(result);
+      result.finally(() => running.delete(result));
+      return result;
+    },
     subscribe: (args) => attempt(args as EnvelopedArgs, 'follow'),
     onNext: (_context, _id, _payload, _args, { data, errors, extensions }) =>
       errors && {
@@ -133,10 +143,14 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
   return {
     close: async () => {
       server.off('upgrade', onUpgrade);
+      await Promise.race([Promise.all(running), terminated.promise]);
+      // The library sends an answer in the turn in which it is there.
+      await setImmediate();
       for (const socket of socketServer.clients) socket.close(1001, 'Going away');
       await new Promise((resolve) => socketServer.close(resolve));
     },
     terminate: () => {
+      terminated.resolve();
       for (const socket of socketServer.clients) socket.terminate();
     },
   };

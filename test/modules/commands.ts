@@ -18,6 +18,8 @@ export interface CommandCase {
    * besides the revision.
    */
   readonly audited: 'made' | 'deleted' | readonly string[];
+  /** What the audit row of a deletion says of what became of the rest; absent: nothing. */
+  readonly leaves?: readonly string[];
   /** Whether it takes `expectedRevision`. */
   readonly revisioned: boolean;
   /** An input that is carried out and changes nothing; absent: every one that is carried out changes something. */
@@ -205,6 +207,7 @@ export const commandCases: Readonly<Record<string, CommandCase>> = {
     ...ofGroup,
     targetOf: (payload) => payload.deletedFairshareGroupId,
     audited: 'deleted',
+    leaves: ['movedTenantCount', 'tenantsMovedToId'],
     valid: newGroup,
     refused: {
       NotFoundError: () => ({ fairshareGroupId: missingGroup }),

@@ -53,6 +53,26 @@ describe('a program that is told to stop', () => {
     await closed;
   });
 
+  it('lets a command in flight on a socket finish with its answer before the socket is closed', async () => {
+    const test = await startTestApp();
+    const tenants = await holdTenants(test);
+    const socket = await Socket.accepted(test.app.url, { 'x-admin-key': test.rootKey });
+    socket.send({ id: '1', type: 'subscribe', payload: { query: createTenant } });
+    await tenants.held(1);
+
+    const closed = test.app.close();
+    await vi.waitFor(async () => expect(await refusesConnections(test.app.url)).toBe(true));
+    await tenants.release();
+    expect(await socket.message()).toMatchObject({
+      id: '1',
+      type: 'next',
+      payload: { data: { createTenant: { tenant: { name: 'In flight' } } } },
+    });
+    expect(await socket.message()).toEqual({ id: '1', type: 'complete' });
+    expect(await socket.closed).toMatchObject({ code: 1001 });
+    await closed;
+  });
+
   it('says at /ready that it is draining, where a connection is still open, and answers what was asked before', async () => {
     const test = await startTestApp();
     const tenants = await holdTenants(test);

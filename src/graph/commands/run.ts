@@ -167,6 +167,7 @@ function difference({
   const keys = Object.keys({ ...before, ...after }).filter(
     (key) => canonicalJson(before[key] ?? null) !== canonicalJson(after[key] ?? null),
   );
-  const only = (row: JsonObject): JsonObject => Object.fromEntries(keys.map((key) => [key, row[key] ?? null]));
+  const only = (row: JsonObject): JsonObject =>
+    Object.fromEntries(keys.flatMap((key) => (row[key] === undefined ? [] : [[key, row[key]]])));
   return { before: only(before), after: only(after) };
 }

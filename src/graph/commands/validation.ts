@@ -65,6 +65,14 @@ export const nameText = z
   .trim()
   .refine((name) => name !== '', rule('BLANK', 'A name has 1 to 255 characters, not counting spaces around it.'))
   .refine((name) => !/[\t\n\r\u2028\u2029]/.test(name), rule('CONTROL_CHARACTER', 'A name stands on one line.'))
+  .refine(
+    (name) => name === '' || /[\p{L}\p{N}\p{P}\p{S}]/u.test(name),
+    rule('INVISIBLE', 'A name has a letter, a digit or another character that can be seen.'),
+  )
+  .refine(
+    (name) => !/[\u202a-\u202e\u2066-\u2069]/.test(name),
+    rule('CONTROL_CHARACTER', 'A name cannot turn the direction of writing: it would read as another one.'),
+  )
   .pipe(plainText(255));
 
 /** How names are compared and sorted: without regard to case or to the way a character is composed. */

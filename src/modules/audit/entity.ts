@@ -26,6 +26,7 @@ export const auditEntries = defineEntity<AuditEntry>()({
     'ipAddress',
     'userAgent',
   ],
+  sorts: { occurredAt: 'time', sequence: 'integer' },
   fields: {
     actor: ['actorKind', 'actorId', 'actorName'],
     target: ['targetType', 'targetId'],

@@ -6,9 +6,9 @@ import { listComplexity } from '../../graph/connections.ts';
 import { DateTimeRange } from '../../graph/filters.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
+import { listRequest } from '../../graph/lists.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { selectionOfConnection } from '../../graph/selection.ts';
 import { deploymentChain } from './chain.ts';
 import { type AuditEntryRow, auditEntries } from './entity.ts';
 import type { AuditLogFilter } from './service.ts';
@@ -196,6 +196,8 @@ const AuditChainVerification = builder.objectRef<ChainVerification>('AuditChainV
   }),
 });
 
+const newestFirst = { by: 'occurredAt', direction: 'DESC' } as const;
+
 builder.queryFields((t) => ({
   auditLog: t.field({
     ...requires(['audit:read']),
@@ -207,14 +209,8 @@ builder.queryFields((t) => ({
       filter: t.arg({ type: AuditLogFilterInput, description: 'Which entries. Default: all.' }),
       orderBy: t.arg({ type: AuditEntryOrder, description: 'Default: by time, descending.' }),
     },
-    resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }, info) =>
-      services.audit.list(
-        principal,
-        readFilter(filter),
-        { by: orderBy?.field ?? 'occurredAt', direction: orderBy?.direction ?? 'DESC' },
-        paging,
-        selectionOfConnection(auditEntries, info),
-      ),
+    resolve: (_parent, { filter, ...list }, { services, principal }, info) =>
+      services.audit.list(principal, readFilter(filter), listRequest(auditEntries, list, newestFirst, info)),
   }),
   verifyAuditChain: t.field({
     ...requires(['audit:read']),

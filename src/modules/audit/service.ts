@@ -2,10 +2,10 @@ import type { Principal } from '../../access/principal.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
-import type { ListSelection, Order } from '../../database/pages.ts';
 import type { AuditRecord, AuditRecorder } from '../../graph/audit.ts';
-import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
+import type { Connection } from '../../graph/connections.ts';
 import { encodeId, newId } from '../../graph/ids.ts';
+import { type ListRequest, readList } from '../../graph/lists.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { announce, type OutboxEvent } from '../../live/outbox.ts';
 import { append, deploymentChain } from './chain.ts';
@@ -77,17 +77,12 @@ export class AuditService implements AuditRecorder {
     return this.#database.reader.byIds(auditEntries, ids, visibleTo(principal));
   }
 
-  async list(
+  list(
     principal: Principal,
     filter: AuditLogFilter,
-    order: Order<AuditEntryRow>,
-    paging: PageArguments,
-    selection?: ListSelection,
+    request: ListRequest<AuditEntryRow>,
   ): Promise<Connection<AuditEntryRow>> {
-    const where = [...conditions(filter), ...visibleTo(principal)];
-    const request = readPageArguments(auditEntries, paging, order);
-    const page = await this.#database.reader.page(auditEntries, { ...request, where, wanted: selection?.wanted });
-    return connectionOf(auditEntries, order, page, () => this.#database.reader.count(auditEntries, where));
+    return readList(this.#database.reader, auditEntries, [...conditions(filter), ...visibleTo(principal)], request);
   }
 
   /** Checks a chain from its first row to its head. To a principal of a tenant, every other chain is an empty one. */

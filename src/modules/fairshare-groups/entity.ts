@@ -5,6 +5,7 @@ export const fairshareGroups = defineEntity<FairshareGroup>()({
   name: 'FairshareGroup',
   table: 'fairshare_group',
   columns: ['id', 'name', 'nameFolded', 'weight', 'isDefault', 'revision', 'createdAt', 'updatedAt'],
+  sorts: { nameFolded: 'text', weight: 'integer', createdAt: 'time' },
   unique: ['nameFolded'],
   fields: { tenants: ['id'] },
 });

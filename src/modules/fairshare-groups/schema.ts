@@ -2,9 +2,10 @@ import { comparableText, exactlyOne } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
+import { listRequest } from '../../graph/lists.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { selectionOfConnection, wantedColumns } from '../../graph/selection.ts';
+import { wantedColumns } from '../../graph/selection.ts';
 import { type FairshareGroupRow, fairshareGroups } from './entity.ts';
 
 export const FairshareGroup = builder.objectRef<FairshareGroupRow>('FairshareGroup');
@@ -39,6 +40,8 @@ const FairshareGroupOrder = orderInput('FairshareGroup', {
   CREATED_AT: { column: 'createdAt', description: 'By the time of making.' },
 });
 
+const byName = { by: 'nameFolded', direction: 'ASC' } as const;
+
 builder.queryFields((t) => ({
   fairshareGroup: t.field({
     ...requires(['fairshare:read']),
@@ -69,12 +72,7 @@ builder.queryFields((t) => ({
       ...t.arg.connectionArgs(),
       orderBy: t.arg({ type: FairshareGroupOrder, description: 'Default: by name, ascending.' }),
     },
-    resolve: (_parent, { orderBy, ...paging }, { services, principal }, info) =>
-      services.fairshareGroups.list(
-        principal,
-        { by: orderBy?.field ?? 'nameFolded', direction: orderBy?.direction ?? 'ASC' },
-        paging,
-        selectionOfConnection(fairshareGroups, info),
-      ),
+    resolve: (_parent, list, { services, principal }, info) =>
+      services.fairshareGroups.list(principal, listRequest(fairshareGroups, list, byName, info)),
   }),
 }));

@@ -2,15 +2,15 @@ import type { Principal } from '../../access/principal.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import type { ListSelection, Order } from '../../database/pages.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
-import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
+import type { Connection } from '../../graph/connections.ts';
 import { expectRevision, invalid, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
-import { newId } from '../../graph/ids.ts';
+import { encodeId, newId } from '../../graph/ids.ts';
+import { type ListRequest, readList } from '../../graph/lists.ts';
 import { type FairshareGroupRow, fairshareGroups } from './entity.ts';
 import { DefaultGroupProtectedError } from './errors.ts';
 
@@ -70,16 +70,8 @@ export class FairshareGroupService {
     return this.#database.reader.byIds(fairshareGroups, ids, visibleTo(principal));
   }
 
-  async list(
-    principal: Principal,
-    order: Order<FairshareGroupRow>,
-    paging: PageArguments,
-    selection?: ListSelection,
-  ): Promise<Connection<FairshareGroupRow>> {
-    const where = visibleTo(principal);
-    const request = readPageArguments(fairshareGroups, paging, order);
-    const page = await this.#database.reader.page(fairshareGroups, { ...request, where, wanted: selection?.wanted });
-    return connectionOf(fairshareGroups, order, page, () => this.#database.reader.count(fairshareGroups, where));
+  list(principal: Principal, request: ListRequest<FairshareGroupRow>): Promise<Connection<FairshareGroupRow>> {
+    return readList(this.#database.reader, fairshareGroups, visibleTo(principal), request);
   }
 
   async create(scope: CommandScope, input: { name: string; weight: number }): Promise<Change<GroupAnswer>> {
@@ -109,7 +101,7 @@ export class FairshareGroupService {
     scope: CommandScope,
     { weight, ...input }: Revised & { weight: number },
   ): Promise<Change<GroupAnswer>> {
-    const group = await this.#lock(scope, input);
+    const group = await this.#lock(scope, input, 'NO KEY UPDATE');
     return group.weight === weight ? unchanged({ fairshareGroup: group }) : this.#update(scope, group, { weight });
   }
 
@@ -131,7 +123,11 @@ export class FairshareGroupService {
     await scope.transaction.prisma.fairshareGroup.delete({ where: { id: group.id }, select: { id: true } });
     return {
       payload: { deletedFairshareGroupId: group.id, fairshareGroup: heir, movedTenantCount },
-      changed: { target: { type: 'FairshareGroup', id: group.id }, before: describe(group) },
+      changed: {
+        target: { type: 'FairshareGroup', id: group.id },
+        before: describe(group),
+        after: { tenantsMovedToId: encodeId('FairshareGroup', heir.id), movedTenantCount },
+      },
     };
   }
 
@@ -158,9 +154,14 @@ export class FairshareGroupService {
     await transaction.reader.find(fairshareGroups, [sql`t.id = ${moveTenantsToId}::uuid`], { lock: 'KEY SHARE' });
   }
 
-  async #lock({ transaction, principal }: CommandScope, input: Revised): Promise<FairshareGroupRow> {
+  /** @param lock `NO KEY UPDATE` where neither id nor name change, so that tenants can be put into the group meanwhile */
+  async #lock(
+    { transaction, principal }: CommandScope,
+    input: Revised,
+    lock: 'UPDATE' | 'NO KEY UPDATE' = 'UPDATE',
+  ): Promise<FairshareGroupRow> {
     const where = [sql`t.id = ${input.fairshareGroupId}::uuid`, ...visibleTo(principal)];
-    const group = await transaction.reader.find(fairshareGroups, where, { lock: 'UPDATE' });
+    const group = await transaction.reader.find(fairshareGroups, where, { lock });
     if (group === undefined) throw new NotFoundError('fairshare group', ['fairshareGroupId']);
     expectRevision(group, input.expectedRevision);
     return group;

@@ -29,6 +29,7 @@ export const tenants = defineEntity<Tenant>()({
     'updatedAt',
     ...limitColumns,
   ],
+  sorts: { nameFolded: 'text', weight: 'integer', createdAt: 'time' },
   unique: ['nameFolded'],
   fields: { limits: limitColumns },
   joins: { fairshareGroup: { entity: fairshareGroups, by: 'fairshareGroupId' } },

@@ -4,9 +4,10 @@ import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { checkTextFilter, DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
+import { listRequest } from '../../graph/lists.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
-import { selectionOfConnection, wantedColumns } from '../../graph/selection.ts';
+import { wantedColumns } from '../../graph/selection.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
 import { Limits } from '../limits/schema.ts';
 import { type TenantRow, tenants } from './entity.ts';
@@ -151,10 +152,7 @@ const TenantFilterInput = builder.inputType('TenantFilter', {
   }),
 });
 
-const order = (given: typeof TenantOrder.$inferInput | null | undefined) => ({
-  by: given?.field ?? ('nameFolded' as const),
-  direction: given?.direction ?? ('ASC' as const),
-});
+const byName = { by: 'nameFolded', direction: 'ASC' } as const;
 
 function readFilter(given: typeof TenantFilterInput.$inferInput | null | undefined): TenantFilter {
   const { fairshareGroupId, ...filter } = given ?? {};
@@ -195,14 +193,8 @@ builder.queryFields((t) => ({
       filter: t.arg({ type: TenantFilterInput, description: 'Which of them. Default: all.' }),
       orderBy: t.arg({ type: TenantOrder, description: 'Default: by name, ascending.' }),
     },
-    resolve: (_parent, { filter, orderBy, ...paging }, { services, principal }, info) =>
-      services.tenants.list(
-        principal,
-        readFilter(filter),
-        order(orderBy),
-        paging,
-        selectionOfConnection(tenants, info),
-      ),
+    resolve: (_parent, { filter, ...list }, { services, principal }, info) =>
+      services.tenants.list(principal, readFilter(filter), listRequest(tenants, list, byName, info)),
   }),
 }));
 
@@ -217,14 +209,12 @@ builder.objectField(FairshareGroup, 'tenants', (t) =>
       filter: t.arg({ type: TenantFilterInput, description: 'Which of them. Default: all.' }),
       orderBy: t.arg({ type: TenantOrder, description: 'Default: by name, ascending.' }),
     },
-    resolve: (group, { filter, orderBy, ...paging }, context, info) =>
+    resolve: (group, { filter, ...list }, context, info) =>
       context.services.tenants.listOfGroup(
         context,
         group.id,
         readFilter(filter),
-        order(orderBy),
-        paging,
-        selectionOfConnection(tenants, info),
+        listRequest(tenants, list, byName, info),
       ),
   }),
 );

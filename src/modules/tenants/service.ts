@@ -2,15 +2,14 @@ import type { Principal } from '../../access/principal.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import type { ListSelection, Order } from '../../database/pages.ts';
-import { childConnection } from '../../graph/child-lists.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
-import { type Connection, connectionOf, type PageArguments, readPageArguments } from '../../graph/connections.ts';
+import type { Connection } from '../../graph/connections.ts';
 import { expectRevision, InvalidStateError, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { newId } from '../../graph/ids.ts';
+import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import type { FairshareGroupRow } from '../fairshare-groups/entity.ts';
 import type { FairshareGroupService, GroupMembers } from '../fairshare-groups/service.ts';
 import { type LimitsPatch, limitsData } from '../limits/limits.ts';
@@ -77,35 +76,21 @@ export class TenantService implements GroupMembers {
     return this.#database.reader.byIds(tenants, ids, visibleTo(principal));
   }
 
-  async list(
-    principal: Principal,
-    filter: TenantFilter,
-    order: Order<TenantRow>,
-    paging: PageArguments,
-    selection?: ListSelection,
-  ): Promise<Connection<TenantRow>> {
+  list(principal: Principal, filter: TenantFilter, request: ListRequest<TenantRow>): Promise<Connection<TenantRow>> {
     const where = [...tenantConditions(filter), ...visibleTo(principal)];
-    const request = readPageArguments(tenants, paging, order);
-    const page = await this.#database.reader.page(tenants, { ...request, where, wanted: selection?.wanted });
-    return connectionOf(tenants, order, page, () => this.#database.reader.count(tenants, where));
+    return readList(this.#database.reader, tenants, where, request);
   }
 
   /** The tenants of one group; asked for many groups in one request, one statement for all of them. */
   listOfGroup(
-    request: { readonly principal: Principal },
+    context: { readonly principal: Principal },
     fairshareGroupId: string,
     filter: TenantFilter,
-    order: Order<TenantRow>,
-    paging: PageArguments,
-    selection?: ListSelection,
+    request: ListRequest<TenantRow>,
   ): Promise<Connection<TenantRow>> {
-    return childConnection(request, this.#database.reader, fairshareGroupId, {
-      entity: tenants,
-      by: 'fairshareGroupId',
-      where: [...tenantConditions(filter), ...visibleTo(request.principal)],
-      request: { ...readPageArguments(tenants, paging, order), wanted: selection?.wanted },
-      counted: selection?.counted ?? false,
-    });
+    const where = [...tenantConditions(filter), ...visibleTo(context.principal)];
+    const children = { entity: tenants, by: 'fairshareGroupId' } as const;
+    return readChildList(context, this.#database.reader, fairshareGroupId, children, where, request);
   }
 
   async create(
@@ -182,7 +167,7 @@ export class TenantService implements GroupMembers {
 
   async delete(scope: CommandScope, input: DeleteTenant): Promise<Change<DeletedTenantAnswer>> {
     const { transaction } = scope;
-    const tenant = await this.#lock(scope, input);
+    const tenant = await this.#lock(scope, input, 'UPDATE');
     const children: RowCount[] = [];
     for (const kind of this.#children) {
       const count = await kind.countLive(transaction, tenant.id);
@@ -212,7 +197,7 @@ export class TenantService implements GroupMembers {
     decide: (tenant: TenantRow) => TenantData,
     newGroup?: FairshareGroupRow,
   ): Promise<Change<TenantAnswer>> {
-    const before = await this.#lock(scope, reference);
+    const before = await this.#lock(scope, reference, 'NO KEY UPDATE');
     const data = decide(before);
     if (before.status === 'ARCHIVED' && data.status === undefined) {
       throw new InvalidStateError('The tenant is archived; resume it before you change it.', before.status, [
@@ -235,9 +220,14 @@ export class TenantService implements GroupMembers {
     };
   }
 
-  async #lock({ transaction, principal }: CommandScope, reference: TenantReference): Promise<TenantRow> {
+  /** @param lock `NO KEY UPDATE` where the row stays, so that its children can be made and changed meanwhile */
+  async #lock(
+    { transaction, principal }: CommandScope,
+    reference: TenantReference,
+    lock: 'UPDATE' | 'NO KEY UPDATE',
+  ): Promise<TenantRow> {
     const where = [sql`t.id = ${reference.tenantId}::uuid`, ...visibleTo(principal)];
-    const tenant = await transaction.reader.find(tenants, where, { lock: 'UPDATE' });
+    const tenant = await transaction.reader.find(tenants, where, { lock });
     if (tenant === undefined) throw new NotFoundError('tenant', ['tenantId']);
     expectRevision(tenant, reference.expectedRevision);
     return tenant;

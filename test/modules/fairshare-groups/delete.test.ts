@@ -148,7 +148,7 @@ describe('deleteFairshareGroup', () => {
     expect(answer).toMatchObject({ fairshareGroup: { weight: 1_000_000, isDefault: true } });
   });
 
-  it('has one audit row, with the group as it was', async () => {
+  it('has one audit row, with the group as it was and where its tenants went', async () => {
     const group = await seed.group({ weight: 31 });
     await seed.tenant({ fairshareGroupId: group.id });
     const { client, auditRows } = traced(app, operator);
@@ -158,7 +158,7 @@ describe('deleteFairshareGroup', () => {
         action: 'deleteFairshareGroup',
         targetId: group.id,
         before: { name: group.name, weight: 31, revision: 1 },
-        after: null,
+        after: { tenantsMovedToId: defaultGroup, movedTenantCount: 1 },
       }),
     ]);
   });
