@@ -200,9 +200,8 @@ describe.each(commands.names)('%s', (name) => {
   // A command without a case fails above, and has none of these tests.
   const { revisioned = false, changesNothing } = commandCases[name] ?? {};
 
-  it.runIf(revisioned)(
-    'changes nothing at another revision than the expected one, and is carried out at that one',
-    async () => {
+  if (revisioned) {
+    it('changes nothing at another revision than the expected one, and is carried out at that one', async () => {
       const input = await caseOf(name).valid(seed);
       const { currentRevision } = (await attempt(name, { ...input, expectedRevision: 1_000 })).answer;
       const before = await storedRows(app);
@@ -217,21 +216,19 @@ describe.each(commands.names)('%s', (name) => {
       expect(await storedRows(app)).toBe(before);
       const current = await attempt(name, { ...input, expectedRevision: currentRevision });
       expect(current.answer.__typename).toBe(payloadOf(name));
-    },
-  );
+    });
+  }
 
-  it.runIf(changesNothing)(
-    'leaves the row, its revision and the audit log alone when it would change nothing',
-    async () => {
-      const input = await changesNothing?.(seed);
-      if (input === undefined) throw new Error('runIf makes sure that there is one.');
+  if (changesNothing !== undefined) {
+    it('leaves the row, its revision and the audit log alone when it would change nothing', async () => {
+      const input = await changesNothing(seed);
       const before = await storedRows(app);
       const { answer, auditRows } = await attempt(name, input);
       expect(answer.__typename).toBe(payloadOf(name));
       expect(auditRows).toEqual([]);
       expect(await storedRows(app)).toBe(before);
-    },
-  );
+    });
+  }
 });
 
 describe('idempotency keys', () => {

@@ -13,7 +13,6 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { Client } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createDatabase, dropDatabase } from './databases.ts';
-import { templateName } from './global-setup.ts';
 
 interface TestAppOptions {
   /** Environment variables, as an operator would set them. */
@@ -68,7 +67,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const { environment = {}, clock = new TestClock(), sameDatabaseAs } = options;
   const serverUrl = inject('postgresUrl');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  const databaseUrl = sameDatabaseAs?.databaseUrl ?? (await createDatabase(serverUrl, name, templateName));
+  const databaseUrl = sameDatabaseAs?.databaseUrl ?? (await createDatabase(serverUrl, name, inject('templateName')));
   const home = await mkdtemp(join(tmpdir(), 'fairlead-home-'));
   // Replicas are configured alike.
   const rootKey = sameDatabaseAs?.rootKey ?? `root-key-of-tests-${randomUUID()}`;
