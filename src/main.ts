@@ -58,7 +58,7 @@ const isConnectionFailure = (error: unknown): error is Error =>
   /^(ECONN|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|08|28|3D|53300|57P03)/.test(error.code);
 
 function welcome({ url, rootKey }: App, config: Config): string {
-  const key = rootKey === undefined ? '<your admin key>' : rootKey.created ? rootKey.key : `$(cat ${rootKey.path})`;
+  const key = rootKey === undefined ? '<your admin key>' : `$(cat ${rootKey.path})`;
   const lines = [
     '',
     'Fairlead is ready.',

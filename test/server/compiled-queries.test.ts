@@ -72,8 +72,8 @@ const cases: readonly Case[] = [
   { name: 'introspection', query: '{ __type(name: "Tenant") { name fields { name } } }' },
   { name: 'an error of an argument', query: '{ tenants(first: 0) { totalCount } tenant(name: "acme") { id } }' },
   {
-    name: 'an error in a field that can be null',
-    query: '{ tenant(id: "fsg_01j0000000e008000000000001") { id } fairshareGroups { totalCount } }',
+    name: 'an error in a field that can be null, in a text of many lines',
+    query: '{\n  # one\r\n\n  tenant(id: "fsg_01j0000000e008000000000001") { id } fairshareGroups { totalCount } }',
   },
   {
     name: 'an error in a list of nodes',
@@ -96,10 +96,17 @@ describe('a query that is executed often enough to be compiled', () => {
   it.each(cases)('answers as before: $name', async ({ query, variables, caller = () => operator }) => {
     const client = caller();
     // One document for each case, so that each starts without executions.
-    const answers = [];
+    const answers: unknown[] = [];
     for (let execution = 0; execution < executions; execution += 1) {
       const { status, data, errors } = await client.send(query, variables);
-      answers.push({ status, data, errors: errors?.map(({ path, extensions }) => ({ path, code: extensions.code })) });
+      answers.push({
+        status,
+        data,
+        errors: errors?.map(({ message, locations, path, extensions }) => ({
+          ...{ message, locations, path },
+          code: extensions.code,
+        })),
+      });
     }
     expect(answers[0]).toMatchObject({ status: expect.any(Number) });
     expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(new Set([JSON.stringify(answers[0])]));

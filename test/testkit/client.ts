@@ -6,6 +6,7 @@ export type Operation<Data, Variables> = DocumentTypeDecoration<Data, Variables>
 
 export interface GraphError {
   readonly message: string;
+  readonly locations?: readonly { readonly line: number; readonly column: number }[];
   readonly path?: readonly (string | number)[];
   readonly extensions: { readonly code: string; readonly [detail: string]: unknown };
 }

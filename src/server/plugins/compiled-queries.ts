@@ -1,4 +1,11 @@
-import { type DocumentNode, type ExecutionArgs, getOperationAST } from 'graphql';
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  getOperationAST,
+  type Source,
+} from 'graphql';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 import type { Plugin } from 'graphql-yoga';
 
@@ -31,9 +38,14 @@ export function useCompiledQueries(): Plugin {
       const state = operations.get(name) ?? 0;
       if (typeof state === 'function') {
         setExecuteFn((given) => {
+          const finish = (result: ExecutionResult) => {
+            if (result.errors === undefined) return result;
+            // Without data nothing was executed: a variable is of the wrong type. The interpreter names it as always.
+            if (result.data === undefined) return executeFn(given);
+            return { ...result, errors: result.errors.map((error) => located(error, given.document)) };
+          };
           const result = state(given.rootValue, given.contextValue, given.variableValues);
-          // Without data nothing was executed: a variable is of the wrong type. The interpreter names it as always.
-          return 'errors' in result && result.data === undefined ? executeFn(given) : result;
+          return result instanceof Promise ? result.then(finish) : finish(result);
         });
       } else if (typeof state === 'number') {
         const operation = getOperationAST(args.document, args.operationName);
@@ -42,4 +54,28 @@ export function useCompiledQueries(): Plugin {
       }
     },
   };
+}
+
+/** The compiler's errors say where they lie in lines and columns, which GraphQL's own work out of offsets. */
+function located(error: GraphQLError, { loc }: DocumentNode): GraphQLError {
+  const { message, path, originalError, extensions, locations } = error;
+  if (loc === undefined || locations === undefined) return error;
+  return new GraphQLError(message, {
+    source: loc.source,
+    positions: locations.map(({ line, column }) => lineStart(loc.source, line) + column - 1),
+    path: path ?? null,
+    originalError: originalError ?? null,
+    extensions,
+  });
+}
+
+function lineStart({ body }: Source, line: number): number {
+  const ends = body.matchAll(/\r\n|[\n\r]/g);
+  let start = 0;
+  for (let count = 1; count < line; count += 1) {
+    const end = ends.next().value;
+    if (end === undefined) return start;
+    start = end.index + end[0].length;
+  }
+  return start;
 }
