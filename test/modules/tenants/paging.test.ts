@@ -236,7 +236,8 @@ describe('walking a list', () => {
           const found = pages.flat();
           expect(new Set(found).size).toBe(found.length);
           for (const id of ids) if (!deleted.has(id)) expect(found).toContain(id);
-          for (const page of pages) if (pages.length > 1) expect(page).not.toEqual([]);
+          // The last that was read is empty when all that was left was deleted; that nothing else was is said above.
+          for (const page of backward ? pages.slice(1) : pages.slice(0, -1)) expect(page).not.toEqual([]);
         },
       ),
       { numRuns: 6 },
