@@ -1,9 +1,10 @@
-import type { InputFieldMap } from '@pothos/core';
+import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
 import { InvalidStateError, NameTakenError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { LimitsInput } from '../limits/schema.ts';
+import type { TenantRow } from './entity.ts';
 import { RowCountType, TenantHasChildrenError } from './errors.ts';
 import {
   createTenantRules,
@@ -23,6 +24,10 @@ const scopes = [['tenants:write']] as const;
 /** Any tenant can be resumed and archived, whatever its status. */
 const errorsOfStatus = [NotFoundError, StaleRevisionError];
 const errorsOfChange = [...errorsOfStatus, InvalidStateError];
+
+const currentTenant: ObjectFieldsShape<GraphSchemaTypes, { readonly tenant: TenantRow }> = (t) => ({
+  tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }),
+});
 
 const WeeklyWindowInput = builder.inputType('WeeklyWindowInput', {
   description: 'Hours of one day of the week. One that crosses midnight is written as two.',
@@ -117,7 +122,7 @@ command({
   }),
   errors: [...errorsOfChange, NameTakenError],
   run: ({ tenants }, scope, input) => tenants.update(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({
@@ -135,7 +140,7 @@ command({
   }),
   errors: errorsOfChange,
   run: ({ tenants }, scope, input) => tenants.setWeight(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({
@@ -150,7 +155,7 @@ command({
   }),
   errors: errorsOfChange,
   run: ({ tenants }, scope, input) => tenants.setLimits(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({
@@ -165,7 +170,7 @@ command({
   }),
   errors: errorsOfChange,
   run: ({ tenants }, scope, input) => tenants.setGroup(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({
@@ -177,7 +182,7 @@ command({
   fields: reference,
   errors: errorsOfChange,
   run: ({ tenants }, scope, input) => tenants.suspend(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({
@@ -189,7 +194,7 @@ command({
   fields: reference,
   errors: errorsOfStatus,
   run: ({ tenants }, scope, input) => tenants.resume(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({
@@ -201,7 +206,7 @@ command({
   fields: reference,
   errors: errorsOfStatus,
   run: ({ tenants }, scope, input) => tenants.archive(scope, input),
-  payload: (t) => ({ tenant: t.expose('tenant', { type: Tenant, description: 'The tenant as it is now.' }) }),
+  payload: currentTenant,
 });
 
 command({

@@ -7,9 +7,9 @@ const badRequest = (status: number, code: string, message: string): GraphQLError
   new GraphQLError(message, { extensions: { code, http: { status } } });
 
 /**
- * Reads a GET from its URL, and the body of a POST: JSON only, since a page of another origin can send other types without being asked first,
- * and no longer than allowed. yoga's own limit copies every body through another request and stream, which costs more
- * than reading it.
+ * Reads a GET from its URL, and the body of a POST: JSON only, since a page of another origin can send other types
+ * without being asked first, and no longer than allowed. yoga's own limit copies every body through another request and
+ * stream, which costs more than reading it.
  */
 export const useRequestBody = (maxBytes: number): Plugin<object, ServerContext> => ({
   onRequestParse({ request, serverContext, setRequestParser }) {
