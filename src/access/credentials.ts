@@ -11,7 +11,14 @@ export type RejectionReason =
   | 'MISSING_CREDENTIAL'
   | 'AMBIGUOUS_CREDENTIAL'
   | 'MALFORMED_CREDENTIAL'
-  | 'UNKNOWN_CREDENTIAL';
+  | 'UNKNOWN_CREDENTIAL'
+  | 'EXPIRED_CREDENTIAL'
+  | 'REVOKED_CREDENTIAL'
+  | 'DISABLED_CREDENTIAL'
+  | 'OWNER_NOT_ACTIVE'
+  | 'ORIGIN_NOT_ALLOWED'
+  | 'ADDRESS_NOT_ALLOWED'
+  | 'INVALID_TOKEN';
 
 const headerPlaces = ['x-admin-key', 'x-platform-key', 'x-engine-key', 'x-api-key'] as const;
 

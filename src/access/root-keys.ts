@@ -7,7 +7,7 @@ import { allScopes } from './scopes.ts';
 import { hashSecret, makeSecret } from './secrets.ts';
 
 /** The root admin keys: they may do everything. Two can be valid at a time, so one can be replaced without a gap. */
-export function rootKeySource(sha256: readonly string[]): CredentialSource {
+export function rootKeySource(sha256: readonly string[]) {
   const keys = sha256.map((hexadecimal, index) => ({
     hash: Buffer.from(hexadecimal, 'hex'),
     principal: {
@@ -19,12 +19,12 @@ export function rootKeySource(sha256: readonly string[]): CredentialSource {
   }));
   return {
     accepts: ['bearer', 'x-admin-key'],
-    find: (secret) => {
+    find: (secret: string): Principal | undefined => {
       const presented = hashSecret(secret);
       // Every key is compared, so the time does not tell which one came close.
       return keys.filter((key) => timingSafeEqual(key.hash, presented)).at(0)?.principal;
     },
-  };
+  } as const satisfies CredentialSource;
 }
 
 export interface RootKeyFile {

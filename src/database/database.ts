@@ -1,5 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import { Pool } from 'pg';
+import { type Fence, FencedConnections } from './fence.ts';
 import { Prisma, PrismaClient } from './generated/client.ts';
 import { Reader, type Send, sendThroughPool } from './reader.ts';
 import { StatementLog, StatementNames } from './statements.ts';
@@ -15,8 +16,10 @@ export interface Database {
   readonly url: string;
   readonly pool: Pool;
   readonly prisma: PrismaClient;
-  /** Reads outside of any transaction, over prepared statements. */
+  /** Reads of the program itself, outside of any transaction and behind no fence. */
   readonly reader: Reader;
+  /** Reads on behalf of a caller: whoever belongs to a tenant reads behind its fence. */
+  readerFor(fence: Fence): Reader;
   readonly statements: StatementLog;
   /** Runs the work in one transaction, which an error undoes. */
   transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
@@ -35,16 +38,21 @@ const transactionLimits = { maxWait: 5_000, timeout: 15_000 } as const;
 
 /** Opens the connection pool; connections are made when they are needed. */
 export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptions): Database {
-  const pool = new Pool({
+  const connections = {
     connectionString: url,
     max: poolSize,
     application_name: 'fairlead',
     options: '-c TimeZone=UTC',
-  });
-  pool.on('error', onConnectionError);
-  const statements = new StatementLog();
-  statements.attach(pool);
+  };
+  const pool = new Pool(connections);
   const names = new StatementNames();
+  const fenced = new FencedConnections(connections, names);
+  const statements = new StatementLog();
+  for (const each of [pool, fenced.pool]) {
+    each.on('error', onConnectionError);
+    statements.attach(each);
+  }
+  const reader = new Reader(sendThroughPool(pool, names));
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => names.of(sql) ?? '' }),
   });
@@ -53,7 +61,8 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
     pool,
     prisma,
     statements,
-    reader: new Reader(sendThroughPool(pool, names)),
+    reader,
+    readerFor: (fence) => (fence.tenantId === undefined ? reader : new Reader(fenced.behind(fence))),
     transaction: (work) =>
       prisma.$transaction(
         (client) => work({ prisma: client, reader: new Reader(sendThrough(client)) }),
@@ -61,7 +70,7 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
       ),
     close: async () => {
       await prisma.$disconnect();
-      await pool.end();
+      await Promise.all([pool.end(), fenced.pool.end()]);
     },
   };
 }

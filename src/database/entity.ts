@@ -30,6 +30,8 @@ export interface Entity<Row> {
   /** Columns whose values differ in every row, so that a list sorted by one needs no tie-break. */
   readonly unique: readonly string[];
   readonly joins: Readonly<Record<string, Pick<Entity<never>, 'columns' | 'columnsOf'>>>;
+  /** Whose its rows are. Who is bound to an owner that is not here sees no row: see `access/visibility.ts`. */
+  readonly owners: Readonly<Partial<Record<OwnerKind, Owner<Row>>>>;
   /** The columns that a field of the type reads; nothing when that is not declared, which means all of them. */
   columnsOf(field: string): readonly string[] | undefined;
   /** How to read the wanted columns; without a set, all of them. */
@@ -37,6 +39,12 @@ export interface Entity<Row> {
   /** A column of the table in SQL, for conditions and orders. */
   column(field: keyof Row & string): Prisma.Sql;
 }
+
+/** Whose a row is: the column with the owner's id, a condition on it, or `shared` for rows that every such owner sees. */
+export type Owner<Row> = { readonly column: keyof Row & string } | ((ownerId: string) => Prisma.Sql) | 'shared';
+
+/** What rows can belong to. */
+export type OwnerKind = 'tenant' | 'product' | 'engine' | 'user' | 'app';
 
 /** What a sort column holds, as far as a cursor has to know: cursors come back from callers. */
 export type SortKind = 'text' | 'integer' | 'time';
@@ -84,6 +92,7 @@ export function defineEntity<Model extends object>() {
     readonly unique?: readonly Columns[];
     /** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
     readonly joins?: Relations;
+    readonly owners: Readonly<Partial<Record<OwnerKind, Columns | ((ownerId: string) => Prisma.Sql) | 'shared'>>>;
     /** Fields of the type that read other columns than the one of their name. */
     readonly fields?: Readonly<Record<string, readonly Columns[]>>;
   }): Entity<Joined<Model, Columns, Relations>> => {
@@ -131,6 +140,12 @@ export function defineEntity<Model extends object>() {
       columns,
       sorts: options.sorts as Readonly<Record<string, SortKind>>,
       unique: ['id', ...(options.unique ?? [])],
+      owners: Object.fromEntries(
+        Object.entries(options.owners).map(([kind, owner]) => [
+          kind,
+          typeof owner === 'function' || owner === 'shared' ? owner : { column: owner },
+        ]),
+      ),
       joins: Object.fromEntries(Object.entries(joins).map(([relation, { entity }]) => [relation, entity])),
       table: Prisma.raw(`"${options.table}"`),
       columnsOf: (field) => fields[field] ?? (known.has(field) ? [field] : undefined),

@@ -150,7 +150,7 @@ const parseTimestamp = (text: string): Date =>
 const builtinParseTimestamp = builtinTypes.getTypeParser(builtins.TIMESTAMPTZ);
 
 /** Column types whose values Prisma gives in a shape of its own; ours must be the same. */
-const prismaTypes: CustomTypesConfig = {
+export const prismaTypes: CustomTypesConfig = {
   getTypeParser: (oid: number, format?: 'text' | 'binary') => {
     if (oid === builtins.INT8) return BigInt;
     if (oid === builtins.NUMERIC) return (text: string) => new Prisma.Decimal(text);

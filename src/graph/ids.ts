@@ -6,6 +6,14 @@ export const idPrefixes = {
   Tenant: 'tnt',
   FairshareGroup: 'fsg',
   AuditEntry: 'aud',
+  Team: 'team',
+  User: 'usr',
+  App: 'app',
+  Product: 'prd',
+  ProductPolicyVersion: 'ppv',
+  Engine: 'eng',
+  ApiKey: 'key',
+  ApiKeySecret: 'sec',
 } as const;
 
 export type NodeType = keyof typeof idPrefixes;

@@ -1,4 +1,3 @@
-import DataLoader from 'dataloader';
 import type { GraphQLResolveInfo } from 'graphql';
 import type { Entity } from '../database/entity.ts';
 import type { Prisma } from '../database/generated/client.ts';
@@ -6,6 +5,7 @@ import type { ChildPage, ListSelection, Order, Page } from '../database/pages.ts
 import type { Reader } from '../database/reader.ts';
 import { type Connection, connectionOf, type PageArguments, readPageArguments } from './connections.ts';
 import { isGiven } from './given.ts';
+import { loaderOf } from './loaders.ts';
 import { selectionOfConnection } from './selection.ts';
 
 /** What is wanted of a list. */
@@ -57,25 +57,6 @@ export async function readList<Row extends { id: string }>(
 interface Children<Row> {
   readonly entity: Entity<Row>;
   readonly by: keyof Row & string;
-}
-
-/** The loaders of one request: what is asked of many parents is read for all of them at once. */
-const loaders = new WeakMap<object, Map<string, DataLoader<string, unknown>>>();
-
-/** The loader of this name within the request; made by the first who asks. */
-function loaderOf<Value>(
-  context: object,
-  name: string,
-  load: (keys: readonly string[]) => Promise<readonly Value[]>,
-): DataLoader<string, Value> {
-  const ofRequest = loaders.get(context) ?? new Map<string, DataLoader<string, unknown>>();
-  loaders.set(context, ofRequest);
-  // One name is always used with one type of value: the name is made of what the loader loads.
-  const known = ofRequest.get(name) as DataLoader<string, Value> | undefined;
-  if (known !== undefined) return known;
-  const made = new DataLoader<string, Value>(load, { cache: false });
-  ofRequest.set(name, made as DataLoader<string, unknown>);
-  return made;
 }
 
 /**

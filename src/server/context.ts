@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestOrigin } from '../access/authenticator.ts';
 import type { Principal } from '../access/principal.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 
@@ -33,3 +34,9 @@ export function requestInfo(request: IncomingMessage, trustProxy: boolean): Requ
     idempotencyKey: header('idempotency-key') ?? null,
   };
 }
+
+/** What a credential that is bound to pages or addresses is compared with. */
+export const requestOrigin = (request: IncomingMessage, { ipAddress }: RequestInfo): RequestOrigin => ({
+  ...(request.headers.origin === undefined ? {} : { origin: request.headers.origin }),
+  ...(ipAddress === null ? {} : { ipAddress }),
+});

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { Principal } from '../access/principal.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
-import { requestInfo } from './context.ts';
+import { requestInfo, requestOrigin } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
 import { carry, type SocketBasis } from './socket-protocol.ts';
 import type { GraphParts, Yoga } from './yoga.ts';
@@ -64,9 +64,10 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       extra.info = requestInfo(extra.request, config.http.trustProxy);
       const fields = lowerCased(connectionParams ?? {});
       const headers = extra.request.headers;
-      let result = await authenticator.authenticate((name) => fields[name]);
+      const from = requestOrigin(extra.request, extra.info);
+      let result = await authenticator.authenticate((name) => fields[name], from);
       if ('rejected' in result && result.rejected === 'MISSING_CREDENTIAL') {
-        result = await authenticator.authenticate((name) => headers[name]);
+        result = await authenticator.authenticate((name) => headers[name], from);
       }
       if ('principal' in result) {
         extra.principal = result.principal;

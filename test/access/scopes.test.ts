@@ -233,7 +233,7 @@ describe('hasScopes', () => {
 
 describe('a principal of a tenant', () => {
   it('keeps of its scopes those that are not for the deployment alone', () => {
-    const kept = [...allScopes].filter((scope) => !scopeRegistry[scope].deploymentOnly);
+    const kept = [...allScopes].filter((scope) => scopeRegistry[scope].kinds.some((kind) => kind !== 'ADMIN'));
     expect([...scopesOfTenant(allScopes)]).toEqual(kept);
     expect(kept).not.toContain('tenants:write');
   });

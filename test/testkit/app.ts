@@ -39,6 +39,8 @@ export interface TestApp {
   withScopes(...scopes: readonly Scope[]): Client;
   /** A caller who belongs to a tenant, given by the UUID of its row. */
   ofTenant(tenantId: string, ...scopes: readonly Scope[]): Client;
+  /** Any other principal. */
+  as(principal: Omit<Principal, 'credentialId' | 'name'>): Client;
   close(): Promise<void>;
 }
 
@@ -108,6 +110,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       client({ authorization: `Bearer ${credentials.add({ kind: 'ROOT', scopes: new Set(scopes) })}` }),
     ofTenant: (tenantId, ...scopes) =>
       client({ authorization: `Bearer ${credentials.add({ kind: 'TENANT', tenantId, scopes: new Set(scopes) })}` }),
+    as: (principal) => client({ authorization: `Bearer ${credentials.add(principal)}` }),
     close: closeOnce,
   };
 }

@@ -1,5 +1,6 @@
 import { Kind, type OperationDefinitionNode } from 'graphql';
 import { canonicalJson } from '../../database/canonical-json.ts';
+import { behindFence } from '../../database/fence.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
 import { type AuditRecord, actorOf, type JsonObject } from '../audit.ts';
@@ -41,7 +42,9 @@ export async function runCommand<Input, Payload extends object>(
       const earlier = await idempotency?.claim(transaction);
       if (earlier !== undefined) return earlier;
       const now = clock.now();
-      const { payload, changed } = await definition.run(services, { transaction, principal, now }, checked);
+      const { payload, changed } = await behindFence(transaction, principal, () =>
+        definition.run(services, { transaction, principal, now }, checked),
+      );
       if (changed !== undefined) {
         const row = { ...attempt(definition, context, 'SUCCEEDED'), ...changed, ...difference(changed) };
         await audit.record(transaction, row, [announcement(definition.name, changed)]);

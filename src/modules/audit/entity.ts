@@ -27,6 +27,7 @@ export const auditEntries = defineEntity<AuditEntry>()({
     'userAgent',
   ],
   sorts: { occurredAt: 'time', sequence: 'integer' },
+  owners: { tenant: 'chainId' },
   fields: {
     actor: ['actorKind', 'actorId', 'actorName'],
     target: ['targetType', 'targetId'],

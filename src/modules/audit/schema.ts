@@ -1,3 +1,4 @@
+import { principalKinds } from '../../access/principal.ts';
 import { AuditOutcome } from '../../database/generated/enums.ts';
 import { comparableText } from '../../graph/arguments.ts';
 import type { AuditActor, JsonObject } from '../../graph/audit.ts';
@@ -27,8 +28,7 @@ const AuditOutcomeEnum = builder.enumType('AuditOutcome', {
 const ActorKindEnum = builder.enumType('ActorKind', {
   description: 'What kind of principal tried something.',
   values: {
-    ROOT: { description: 'A root admin key.' },
-    TENANT: { description: 'A credential of one tenant.' },
+    ...principalKinds,
     ANONYMOUS: { description: 'Someone without a valid credential.' },
   } satisfies Record<AuditActor['kind'], object>,
 });

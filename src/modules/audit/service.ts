@@ -1,4 +1,5 @@
 import type { Principal } from '../../access/principal.ts';
+import { isWithin, visibleTo } from '../../access/visibility.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
@@ -74,7 +75,7 @@ export class AuditService implements AuditRecorder {
   }
 
   byIds(principal: Principal, ids: readonly string[]): Promise<Map<string, AuditEntryRow>> {
-    return this.#database.reader.byIds(auditEntries, ids, visibleTo(principal));
+    return this.#database.readerFor(principal).byIds(auditEntries, ids, visibleTo(auditEntries, principal));
   }
 
   list(
@@ -82,7 +83,12 @@ export class AuditService implements AuditRecorder {
     filter: AuditLogFilter,
     request: ListRequest<AuditEntryRow>,
   ): Promise<Connection<AuditEntryRow>> {
-    return readList(this.#database.reader, auditEntries, [...conditions(filter), ...visibleTo(principal)], request);
+    return readList(
+      this.#database.readerFor(principal),
+      auditEntries,
+      [...conditions(filter), ...visibleTo(auditEntries, principal)],
+      request,
+    );
   }
 
   /** Checks a chain from its first row to its head. To a principal of a tenant, every other chain is an empty one. */
@@ -94,15 +100,9 @@ export class AuditService implements AuditRecorder {
 
   /** New entries as they are committed, from now on. */
   follow(principal: Principal, filter: AuditLogFilter): AsyncIterable<AuditEntryRow> {
-    return this.#tail.follow((entry) => sees(principal, entry) && matches(filter, entry));
+    return this.#tail.follow((entry) => isWithin(principal, { tenantId: entry.chainId }) && matches(filter, entry));
   }
 }
-
-const visibleTo = ({ tenantId }: Principal): Prisma.Sql[] =>
-  tenantId === undefined ? [] : [sql`t.chain_id = ${tenantId}::uuid`];
-
-const sees = ({ tenantId }: Principal, entry: AuditEntryRow): boolean =>
-  tenantId === undefined || entry.chainId === tenantId;
 
 /** The filter in SQL; `matches` is the same for a row at hand. */
 function conditions(filter: AuditLogFilter): Prisma.Sql[] {

@@ -1,4 +1,5 @@
 import type { Principal } from '../../access/principal.ts';
+import { visibleTo } from '../../access/visibility.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
@@ -62,16 +63,23 @@ export class FairshareGroupService {
     wanted?: Wanted,
   ): Promise<FairshareGroupRow | undefined> {
     const where = 'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
-    return this.#database.reader.find(fairshareGroups, [where, ...visibleTo(principal)], { wanted });
+    return this.#database
+      .readerFor(principal)
+      .find(fairshareGroups, [where, ...visibleTo(fairshareGroups, principal)], { wanted });
   }
 
   /** The groups with these ids, by id; those that the principal cannot see are absent. */
   byIds(principal: Principal, ids: readonly string[]): Promise<Map<string, FairshareGroupRow>> {
-    return this.#database.reader.byIds(fairshareGroups, ids, visibleTo(principal));
+    return this.#database.readerFor(principal).byIds(fairshareGroups, ids, visibleTo(fairshareGroups, principal));
   }
 
   list(principal: Principal, request: ListRequest<FairshareGroupRow>): Promise<Connection<FairshareGroupRow>> {
-    return readList(this.#database.reader, fairshareGroups, visibleTo(principal), request);
+    return readList(
+      this.#database.readerFor(principal),
+      fairshareGroups,
+      visibleTo(fairshareGroups, principal),
+      request,
+    );
   }
 
   async create(scope: CommandScope, input: { name: string; weight: number }): Promise<Change<GroupAnswer>> {
@@ -160,7 +168,7 @@ export class FairshareGroupService {
     input: Revised,
     lock: 'UPDATE' | 'NO KEY UPDATE' = 'UPDATE',
   ): Promise<FairshareGroupRow> {
-    const where = [sql`t.id = ${input.fairshareGroupId}::uuid`, ...visibleTo(principal)];
+    const where = [sql`t.id = ${input.fairshareGroupId}::uuid`, ...visibleTo(fairshareGroups, principal)];
     const group = await transaction.reader.find(fairshareGroups, where, { lock });
     if (group === undefined) throw new NotFoundError('fairshare group', ['fairshareGroupId']);
     expectRevision(group, input.expectedRevision);
@@ -189,11 +197,5 @@ export class FairshareGroupService {
     };
   }
 }
-
-/** A tenant sees the group that it is in. */
-const visibleTo = ({ tenantId }: Principal): Prisma.Sql[] =>
-  tenantId === undefined
-    ? []
-    : [sql`EXISTS (SELECT FROM tenant AS own WHERE own.fairshare_group_id = t.id AND own.id = ${tenantId}::uuid)`];
 
 const describe = ({ name, weight, revision }: FairshareGroupRow): JsonObject => ({ name, weight, revision });

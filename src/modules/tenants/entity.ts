@@ -31,6 +31,7 @@ export const tenants = defineEntity<Tenant>()({
   ],
   sorts: { nameFolded: 'text', weight: 'integer', createdAt: 'time' },
   unique: ['nameFolded'],
+  owners: { tenant: 'id', product: 'shared', engine: 'shared', user: 'shared', app: 'shared' },
   fields: { limits: limitColumns },
   joins: { fairshareGroup: { entity: fairshareGroups, by: 'fairshareGroupId' } },
 });

@@ -1,4 +1,5 @@
 import type { Principal } from '../../access/principal.ts';
+import { visibleTo } from '../../access/visibility.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
@@ -68,17 +69,17 @@ export class TenantService implements GroupMembers {
 
   find(principal: Principal, by: { id: string } | { name: string }, wanted?: Wanted): Promise<TenantRow | undefined> {
     const where = 'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
-    return this.#database.reader.find(tenants, [where, ...visibleTo(principal)], { wanted });
+    return this.#database.readerFor(principal).find(tenants, [where, ...visibleTo(tenants, principal)], { wanted });
   }
 
   /** The tenants with these ids, by id; those that the principal cannot see are absent. */
   byIds(principal: Principal, ids: readonly string[]): Promise<Map<string, TenantRow>> {
-    return this.#database.reader.byIds(tenants, ids, visibleTo(principal));
+    return this.#database.readerFor(principal).byIds(tenants, ids, visibleTo(tenants, principal));
   }
 
   list(principal: Principal, filter: TenantFilter, request: ListRequest<TenantRow>): Promise<Connection<TenantRow>> {
-    const where = [...tenantConditions(filter), ...visibleTo(principal)];
-    return readList(this.#database.reader, tenants, where, request);
+    const where = [...tenantConditions(filter), ...visibleTo(tenants, principal)];
+    return readList(this.#database.readerFor(principal), tenants, where, request);
   }
 
   /** The tenants of one group; asked for many groups in one request, one statement for all of them. */
@@ -88,9 +89,16 @@ export class TenantService implements GroupMembers {
     filter: TenantFilter,
     request: ListRequest<TenantRow>,
   ): Promise<Connection<TenantRow>> {
-    const where = [...tenantConditions(filter), ...visibleTo(context.principal)];
+    const where = [...tenantConditions(filter), ...visibleTo(tenants, context.principal)];
     const children = { entity: tenants, by: 'fairshareGroupId' } as const;
-    return readChildList(context, this.#database.reader, fairshareGroupId, children, where, request);
+    return readChildList(
+      context,
+      this.#database.readerFor(context.principal),
+      fairshareGroupId,
+      children,
+      where,
+      request,
+    );
   }
 
   async create(
@@ -226,16 +234,12 @@ export class TenantService implements GroupMembers {
     reference: TenantReference,
     lock: 'UPDATE' | 'NO KEY UPDATE',
   ): Promise<TenantRow> {
-    const where = [sql`t.id = ${reference.tenantId}::uuid`, ...visibleTo(principal)];
+    const where = [sql`t.id = ${reference.tenantId}::uuid`, ...visibleTo(tenants, principal)];
     const tenant = await transaction.reader.find(tenants, where, { lock });
     if (tenant === undefined) throw new NotFoundError('tenant', ['tenantId']);
     expectRevision(tenant, reference.expectedRevision);
     return tenant;
   }
 }
-
-/** A tenant sees itself and no other. */
-const visibleTo = ({ tenantId }: Principal): Prisma.Sql[] =>
-  tenantId === undefined ? [] : [sql`t.id = ${tenantId}::uuid`];
 
 const aboutTenant = ({ id }: TenantRow) => ({ target: { type: 'Tenant', id } as const, tenantId: id });

@@ -2,7 +2,7 @@ import type { Plugin } from 'graphql-yoga';
 import type { Authenticator } from '../../access/authenticator.ts';
 import type { RejectionReason } from '../../access/credentials.ts';
 import type { RequestInfo } from '../../graph/request-info.ts';
-import type { ServerContext } from '../context.ts';
+import { requestOrigin, type ServerContext } from '../context.ts';
 
 /** What a caller without a valid credential is told. */
 export const rejectionMessages: Readonly<Record<RejectionReason, string>> = {
@@ -10,6 +10,13 @@ export const rejectionMessages: Readonly<Record<RejectionReason, string>> = {
   AMBIGUOUS_CREDENTIAL: 'More than one credential was sent; send one of them.',
   MALFORMED_CREDENTIAL: 'The credential is not well formed: Authorization takes "Bearer <key>".',
   UNKNOWN_CREDENTIAL: 'The credential is not valid.',
+  EXPIRED_CREDENTIAL: 'The credential has expired; get a new one.',
+  REVOKED_CREDENTIAL: 'The credential was revoked.',
+  DISABLED_CREDENTIAL: 'The credential is disabled.',
+  OWNER_NOT_ACTIVE: 'The credential belongs to something that is not active at the moment.',
+  ORIGIN_NOT_ALLOWED: 'The credential is not accepted from pages of this origin.',
+  ADDRESS_NOT_ALLOWED: 'The credential is not accepted from this address.',
+  INVALID_TOKEN: 'The access token is not accepted: check its issuer, audience, algorithm and claims.',
 };
 
 interface Options {
@@ -24,7 +31,7 @@ export const useAuthentication = ({ authenticator, onRejected }: Options): Plugi
     // A preflight carries no credential; CORS answers it.
     if (request.method === 'OPTIONS') return;
     const { req, info } = serverContext;
-    const result = await authenticator.authenticate((name) => req.headers[name]);
+    const result = await authenticator.authenticate((name) => req.headers[name], requestOrigin(req, info));
     if ('principal' in result) {
       serverContext.principal = result.principal;
       return;
