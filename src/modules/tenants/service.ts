@@ -7,7 +7,7 @@ import { type Change, type CommandScope, unchanged } from '../../graph/commands/
 import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
-import { expectRevision, InvalidStateError, NotFoundError } from '../../graph/errors.ts';
+import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
@@ -196,6 +196,32 @@ export class TenantService implements GroupMembers {
       data: { fairshareGroupId: toGroupId, revision: { increment: 1 }, updatedAt: now },
     });
     return count;
+  }
+
+  /**
+   * The tenant that a new row shall belong to, kept from being deleted until the transaction ends. Callers of a tenant
+   * may leave its id out; a tenant of others is to them as one that does not exist.
+   *
+   * @throws {ValidationError} when a caller of the deployment names none
+   * @throws {NotFoundError} when there is none that the caller sees
+   * @throws {InvalidStateError} when it is archived
+   */
+  async holdForChild(
+    { transaction, principal }: CommandScope,
+    tenantId: string | null | undefined,
+    path: readonly string[] = ['tenantId'],
+  ): Promise<TenantRow> {
+    const id = tenantId ?? principal.tenantId;
+    if (id === undefined) {
+      throw invalid(path, 'TENANT_REQUIRED', 'Say which tenant: your credential belongs to the whole deployment.');
+    }
+    const where = [sql`t.id = ${id}::uuid`, ...visibleTo(tenants, principal)];
+    const tenant = await transaction.reader.find(tenants, where, { lock: 'KEY SHARE' });
+    if (tenant === undefined) throw new NotFoundError('tenant', path);
+    if (tenant.status === 'ARCHIVED') {
+      throw new InvalidStateError('The tenant is archived; resume it before you add to it.', tenant.status, path);
+    }
+    return tenant;
   }
 
   /** Locks the row, applies what differs and counts the revision; nothing that differs means nothing is written. */
