@@ -59,6 +59,7 @@ CREATE TABLE "tenant_user" (
     "display_name" TEXT NOT NULL DEFAULT '',
     "email" TEXT NOT NULL DEFAULT '',
     "status" "user_status" NOT NULL DEFAULT 'ACTIVE',
+    "deactivated_at" TIMESTAMPTZ(3),
     "metadata" JSONB NOT NULL DEFAULT '{}',
     "requests_per_minute" INTEGER,
     "tokens_per_minute" BIGINT,
@@ -453,6 +454,7 @@ ALTER TABLE "team"
     ADD CONSTRAINT "team_budget_cost_usd_check" CHECK ("budget_cost_usd" >= 0 AND "budget_cost_usd" <> 'NaN');
 ALTER TABLE "tenant_user"
     ADD CONSTRAINT "tenant_user_revision_check" CHECK ("revision" >= 1),
+    ADD CONSTRAINT "tenant_user_deactivated_at_check" CHECK (("status" = 'DEACTIVATED') = ("deactivated_at" IS NOT NULL)),
     ADD CONSTRAINT "tenant_user_requests_per_minute_check" CHECK ("requests_per_minute" >= 0),
     ADD CONSTRAINT "tenant_user_tokens_per_minute_check" CHECK ("tokens_per_minute" >= 0),
     ADD CONSTRAINT "tenant_user_tokens_per_day_check" CHECK ("tokens_per_day" >= 0),
