@@ -1,9 +1,11 @@
 import { builder } from './builder.ts';
 import {
+  HasChildrenError,
   IdempotencyKeyReusedError,
   InvalidStateError,
   NameTakenError,
   NotFoundError,
+  type RowCount,
   StaleRevisionError,
   type UserError,
   type UserErrorCode,
@@ -97,5 +99,26 @@ builder.objectType(InvalidStateError, {
   interfaces: [UserErrorInterface],
   fields: (t) => ({
     currentState: t.exposeString('currentState', { description: 'The state that it is in.' }),
+  }),
+});
+
+export const RowCountType = builder.objectRef<RowCount>('RowCount').implement({
+  description: 'How many rows of a type.',
+  fields: (t) => ({
+    type: t.exposeString('type', { description: "The type's name in this graph." }),
+    count: t.exposeInt('count', { description: 'How many.' }),
+  }),
+});
+
+builder.objectType(HasChildrenError, {
+  name: 'HasChildrenError',
+  description: 'The row has live children, and `cascade` was not given.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    children: t.field({
+      type: [RowCountType],
+      description: 'What it has.',
+      resolve: (error) => [...error.children],
+    }),
   }),
 });

@@ -132,3 +132,22 @@ export class InvalidStateError extends UserError {
     this.currentState = currentState;
   }
 }
+
+/** How many rows of a type belong to another row. */
+export interface RowCount {
+  readonly type: string;
+  readonly count: number;
+}
+
+export class HasChildrenError extends UserError {
+  override readonly name = 'HasChildrenError';
+  override readonly code = 'HAS_CHILDREN';
+  readonly children: readonly RowCount[];
+
+  /** @param type what was to be deleted */
+  constructor(children: readonly RowCount[], type: string) {
+    const list = children.map(({ type, count }) => `${count} ${type}`).join(', ');
+    super(`The ${type} has live children (${list}). Delete them first, or give cascade: true.`, ['cascade']);
+    this.children = children;
+  }
+}

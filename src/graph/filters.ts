@@ -10,6 +10,15 @@ export const TextFilter = builder.inputType('TextFilter', {
   }),
 });
 
+export const ExactTextFilter = builder.inputType('ExactTextFilter', {
+  description: 'Compares a text as it is stored: `a` and `A` are two texts. Every condition that is given has to hold.',
+  fields: (t) => ({
+    equals: t.string({ description: 'Is this.' }),
+    startsWith: t.string({ description: 'Begins with this.' }),
+    contains: t.string({ description: 'Has this in it somewhere.' }),
+  }),
+});
+
 /** Checks the texts of a filter. @throws {RequestError} naming the condition that cannot be compared */
 export function checkTextFilter(argument: string, filter: typeof TextFilter.$inferInput): void {
   for (const [condition, text] of Object.entries(filter)) {

@@ -107,14 +107,17 @@ describe('the errors of commands', () => {
     expect(implementations.map(({ name }) => name).sort()).toEqual(classes.map(({ name }) => name).sort());
   });
 
-  it('have each a code of their own, and every code has its error', () => {
+  it('have each a code, and every code has its error', () => {
     const codes = classes.map((errorClass) => {
       // Fields are set by the constructor; what it is given does not matter for the code.
       const error: UserError = Reflect.construct(errorClass, [[{ path: [], rule: '', message: '' }], '', []]);
       expect(error.name).toBe(errorClass.name);
       return error.code;
     });
-    expect(codes.sort()).toEqual(Object.keys(userErrorCodes).sort());
+    // Tenants have an error of their own for their children, from before other rows had any.
+    expect(codes.filter((code, index) => codes.indexOf(code) < index)).toEqual(['HAS_CHILDREN']);
+    const distinct = [...new Set(codes)].sort();
+    expect(distinct).toEqual(Object.keys(userErrorCodes).sort());
     const printed = schema.getType('UserErrorCode');
     expect(
       isEnumType(printed) &&
@@ -122,7 +125,7 @@ describe('the errors of commands', () => {
           .getValues()
           .map(({ name }) => name)
           .sort(),
-    ).toEqual(codes);
+    ).toEqual(distinct);
   });
 
   it('are members of results that every command has, with its payload', () => {

@@ -1,9 +1,9 @@
 import type { Transaction } from '../../src/database/database.ts';
-import type { TenantChildren } from '../../src/modules/tenants/service.ts';
+import type { Children } from '../../src/graph/children.ts';
 import type { TestApp } from './app.ts';
 
 /** Rows of a made-up module that belong to tenants, some of them in use. */
-export class ScratchChildren implements TenantChildren {
+export class ScratchChildren implements Children {
   readonly type = 'Scratch';
   readonly #table = 'scratch_child';
   readonly #app: TestApp;

@@ -75,6 +75,25 @@ export const nameText = z
   )
   .pipe(plainText(255));
 
+/** An entry of a list of names that others give: of models, of scanners. */
+export const listItem = z.string().trim().min(1, 'An entry has 1 to 255 characters.').pipe(plainText(255));
+
+/** A check of lists that name nothing twice. */
+export const distinct = (message: string) =>
+  [(items: readonly string[]) => new Set(items).size === items.length, rule('DUPLICATE', message)] as const;
+
+/** The longest that mail servers take. */
+const emailLengthMax = 254;
+
+/** An e-mail address, or nothing. */
+export const emailAddress = z
+  .string()
+  .refine(
+    (address) => address === '' || z.regexes.email.test(address),
+    rule('INVALID_FORMAT', 'An e-mail address, such as ops@example.com, or empty.'),
+  )
+  .refine((address) => address.length <= emailLengthMax, rule('TOO_LONG', `At most ${emailLengthMax} characters.`));
+
 /** How names are compared and sorted: without regard to case or to the way a character is composed. */
 export const foldName = (name: string): string => name.normalize('NFKC').toLowerCase();
 

@@ -1,11 +1,12 @@
 import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
+import { RowCountType } from '../../graph/error-types.ts';
 import { InvalidStateError, NameTakenError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { LimitsInput } from '../limits/schema.ts';
 import type { TenantRow } from './entity.ts';
-import { RowCountType, TenantHasChildrenError } from './errors.ts';
+import { TenantHasChildrenError } from './errors.ts';
 import {
   createTenantRules,
   deleteTenantRules,

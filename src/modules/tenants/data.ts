@@ -1,14 +1,12 @@
-import { canonicalJson } from '../../database/canonical-json.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { invalid } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
+import { definedOf } from '../../graph/patches.ts';
 import { describeLimits } from '../limits/limits.ts';
 import type { TenantRow } from './entity.ts';
 import { guardrailsPolicy, type TenantDetails } from './input.ts';
 import { storedWindows } from './schedule.ts';
-
-type Data = Prisma.TenantUncheckedUpdateInput;
 
 /**
  * The columns that a patch of details changes.
@@ -28,19 +26,6 @@ export function detailsData(patch: TenantDetails, row: Partial<TenantRow>) {
     ...(allowedModels === undefined ? {} : { allowedModels: allowedModels ?? [] }),
     ...(policy === undefined ? {} : { guardrailsPolicy: policy ?? Prisma.DbNull }),
   };
-}
-
-type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
-
-/** Without the fields that a caller left out. */
-const definedOf = <Value extends object>(value: Value): Partial<Defined<Value>> =>
-  Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Partial<Defined<Value>>;
-
-/** Whether the data would change anything in the row. */
-export function differs(row: TenantRow, data: Data): boolean {
-  const asStored = (value: unknown) => canonicalJson(value === Prisma.DbNull ? null : value);
-  const stored: Readonly<Record<string, unknown>> = row;
-  return Object.entries(data).some(([field, value]) => asStored(value) !== asStored(stored[field]));
 }
 
 /** A tenant in the words of the graph, for the audit log. */

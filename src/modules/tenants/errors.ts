@@ -1,20 +1,6 @@
 import { builder } from '../../graph/builder.ts';
-import { UserErrorInterface } from '../../graph/error-types.ts';
-import { UserError } from '../../graph/errors.ts';
-
-/** How many rows of a type belong to a tenant. */
-export interface RowCount {
-  readonly type: string;
-  readonly count: number;
-}
-
-export const RowCountType = builder.objectRef<RowCount>('RowCount').implement({
-  description: 'How many rows of a type.',
-  fields: (t) => ({
-    type: t.exposeString('type', { description: "The type's name in this graph." }),
-    count: t.exposeInt('count', { description: 'How many.' }),
-  }),
-});
+import { RowCountType, UserErrorInterface } from '../../graph/error-types.ts';
+import { type RowCount, UserError } from '../../graph/errors.ts';
 
 export class TenantHasChildrenError extends UserError {
   override readonly name = 'TenantHasChildrenError';

@@ -1,15 +1,19 @@
 import { z } from 'zod';
-import { expectedRevision, idOf, nameText, plainText, rule, weight } from '../../graph/commands/validation.ts';
+import {
+  distinct,
+  emailAddress,
+  expectedRevision,
+  idOf,
+  listItem,
+  nameText,
+  plainText,
+  weight,
+} from '../../graph/commands/validation.ts';
 import { limitsRules } from '../limits/limits.ts';
 import { timeZoneRule, weeklyWindowsRule } from './schedule.ts';
 
 const allowedModelsMax = 1_000;
 const keywordsMax = 1_000;
-
-const distinct = (message: string) =>
-  [(items: readonly string[]) => new Set(items).size === items.length, rule('DUPLICATE', message)] as const;
-
-const listItem = z.string().trim().min(1, 'An entry has 1 to 255 characters.').pipe(plainText(255));
 
 const allowedModels = z
   .array(listItem)
@@ -29,22 +33,11 @@ export const guardrailsPolicy = z.object({
 
 export type GuardrailsPolicy = z.infer<typeof guardrailsPolicy>;
 
-/** The longest that mail servers take. */
-const emailLengthMax = 254;
-
-const contactEmail = z
-  .string()
-  .refine(
-    (address) => address === '' || z.regexes.email.test(address),
-    rule('INVALID_FORMAT', 'An e-mail address, such as ops@example.com, or empty.'),
-  )
-  .refine((address) => address.length <= emailLengthMax, rule('TOO_LONG', `At most ${emailLengthMax} characters.`));
-
 /** What a caller may say of a tenant besides its name, weight, group and limits. */
 const details = {
   description: plainText(2_000).optional(),
   organization: plainText(255).optional(),
-  contactEmail: contactEmail.optional(),
+  contactEmail: emailAddress.optional(),
   timeZone: timeZoneRule.optional(),
   activeFrom: z.date().nullish(),
   activeUntil: z.date().nullish(),

@@ -1,22 +1,24 @@
 import type { Principal } from '../../access/principal.ts';
 import { visibleTo } from '../../access/visibility.ts';
-import type { Database, Transaction } from '../../database/database.ts';
+import type { Database } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
+import { ChildKinds, type Children } from '../../graph/children.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
-import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
+import { expectRevision, InvalidStateError, invalid, NotFoundError, type RowCount } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
+import { differs } from '../../graph/patches.ts';
 import type { FairshareGroupRow } from '../fairshare-groups/entity.ts';
 import type { FairshareGroupService, GroupMembers } from '../fairshare-groups/service.ts';
 import { type LimitsPatch, limitsData } from '../limits/limits.ts';
-import { describeTenant, detailsData, differs } from './data.ts';
+import { describeTenant, detailsData } from './data.ts';
 import { type TenantRow, tenants } from './entity.ts';
-import { type RowCount, TenantHasChildrenError } from './errors.ts';
+import { TenantHasChildrenError } from './errors.ts';
 import { type TenantFilter, tenantConditions } from './filter.ts';
 import type { CreateTenant, DeleteTenant, TenantReference, UpdateTenant } from './input.ts';
 
@@ -24,16 +26,6 @@ declare module '../../graph/context.ts' {
   interface Services {
     tenants: TenantService;
   }
-}
-
-/** Rows that belong to a tenant and go with it. Each module that has such rows adds itself. */
-export interface TenantChildren {
-  /** The type's name in the graph. */
-  readonly type: string;
-  /** How many of them are in use; those that are not do not stop a tenant from being deleted. */
-  countLive(transaction: Transaction, tenantId: string): Promise<number>;
-  /** Deletes all of them. */
-  deleteAll(transaction: Transaction, tenantId: string): Promise<void>;
 }
 
 interface TenantAnswer {
@@ -54,7 +46,7 @@ const { sql } = Prisma;
 export class TenantService implements GroupMembers {
   readonly #database: Database;
   readonly #groups: FairshareGroupService;
-  readonly #children: TenantChildren[] = [];
+  readonly #children = new ChildKinds();
 
   constructor(database: Database, groups: FairshareGroupService) {
     this.#database = database;
@@ -63,8 +55,8 @@ export class TenantService implements GroupMembers {
   }
 
   /** Has the rows of another module counted and deleted with their tenant. */
-  addChildren(children: TenantChildren): void {
-    this.#children.push(children);
+  addChildren(children: Children): void {
+    this.#children.add(children);
   }
 
   find(principal: Principal, by: { id: string } | { name: string }, wanted?: Wanted): Promise<TenantRow | undefined> {
@@ -176,16 +168,12 @@ export class TenantService implements GroupMembers {
   async delete(scope: CommandScope, input: DeleteTenant): Promise<Change<DeletedTenantAnswer>> {
     const { transaction } = scope;
     const tenant = await this.#lock(scope, input, 'UPDATE');
-    const children: RowCount[] = [];
-    for (const kind of this.#children) {
-      const count = await kind.countLive(transaction, tenant.id);
-      if (count > 0) children.push({ type: kind.type, count });
-    }
+    const children = await this.#children.countLive(transaction, tenant.id);
     const removed = [...children, { type: 'Tenant', count: 1 }];
     const payload = { deletedTenantId: tenant.id, dryRun: input.dryRun, removed };
     if (input.dryRun) return unchanged(payload);
     if (children.length > 0 && !input.cascade) throw new TenantHasChildrenError(children);
-    for (const kind of this.#children) await kind.deleteAll(transaction, tenant.id);
+    await this.#children.deleteAll(transaction, tenant.id);
     await transaction.prisma.tenant.delete({ where: { id: tenant.id }, select: { id: true } });
     return { payload, changed: { ...aboutTenant(tenant), before: describeTenant(tenant) } };
   }

@@ -1,0 +1,36 @@
+import type { Transaction } from '../database/database.ts';
+import type { RowCount } from './errors.ts';
+
+/** Rows of another module that belong to a row and go with it. */
+export interface Children {
+  /** The type's name in the graph. */
+  readonly type: string;
+  /** How many of them are in use; those that are not do not stop the row from being deleted. */
+  countLive(transaction: Transaction, parentId: string): Promise<number>;
+  /** Deletes all of them. */
+  deleteAll(transaction: Transaction, parentId: string): Promise<void>;
+}
+
+/** Every kind of children that the rows of a module have: the modules of the children add them. */
+export class ChildKinds {
+  readonly #kinds: Children[] = [];
+
+  add(children: Children): void {
+    this.#kinds.push(children);
+  }
+
+  /** Those in use, of each kind that has any. */
+  async countLive(transaction: Transaction, parentId: string): Promise<readonly RowCount[]> {
+    const counts: RowCount[] = [];
+    for (const kind of this.#kinds) {
+      const count = await kind.countLive(transaction, parentId);
+      if (count > 0) counts.push({ type: kind.type, count });
+    }
+    return counts;
+  }
+
+  /** The kind that was added last goes first: its rows may refer to those of the others. */
+  async deleteAll(transaction: Transaction, parentId: string): Promise<void> {
+    for (const kind of this.#kinds.toReversed()) await kind.deleteAll(transaction, parentId);
+  }
+}
