@@ -1,4 +1,8 @@
+import { expect, it } from 'vitest';
 import type { TestApp } from './app.ts';
+import type { CommandCases } from './command-case.ts';
+import { Commands } from './commands.ts';
+import type { Seed } from './seed.ts';
 
 /**
  * The statements that the work sends. Values never stand in them. Kept as a snapshot, they show in review when an
@@ -9,6 +13,15 @@ export async function statementsOf({ app }: TestApp, work: () => Promise<unknown
   await app.rejections.close();
   const { statements } = await app.database.statements.during(work);
   return statements.map(shorten);
+}
+
+/** Declares a test for each command of a module: a snapshot of the statements that it sends. */
+export function recordsStatements(app: TestApp, seed: Seed, cases: CommandCases): void {
+  const commands = new Commands(app.app.schema);
+  it.each(Object.keys(cases))('%s sends these statements and no others', async (name) => {
+    const input = await cases[name]?.valid(seed);
+    expect(await statementsOf(app, () => commands.run(app.operator, name, input ?? {}))).toMatchSnapshot();
+  });
 }
 
 /** In one line, and without the columns that are read of each table: other tests are about those. */

@@ -11,8 +11,8 @@ import {
   refusesBadInput,
 } from '../../testkit/bad-input.ts';
 import { Commands } from '../../testkit/commands.ts';
+import { missingGroup } from '../../testkit/ids.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { missingGroup } from '../commands.ts';
 
 const app = await startTestApp();
 const seed = new Seed(app);

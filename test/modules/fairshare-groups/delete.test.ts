@@ -3,9 +3,9 @@ import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { Commands } from '../../testkit/commands.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
+import { defaultGroup } from '../../testkit/ids.ts';
 import { storedRows, traced } from '../../testkit/rows.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { defaultGroup } from '../commands.ts';
 
 const app = await startTestApp();
 const { operator } = app;

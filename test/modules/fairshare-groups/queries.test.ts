@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
+import { defaultGroup, missingGroup, missingTenant } from '../../testkit/ids.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { defaultGroup, missingGroup, missingTenant } from '../commands.ts';
 
 const app = await startTestApp();
 const { operator, clock } = app;

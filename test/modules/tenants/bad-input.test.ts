@@ -16,8 +16,8 @@ import {
   refusesBadInput,
 } from '../../testkit/bad-input.ts';
 import { Commands } from '../../testkit/commands.ts';
+import { defaultGroup } from '../../testkit/ids.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { defaultGroup } from '../commands.ts';
 
 const app = await startTestApp();
 const seed = new Seed(app);

@@ -3,8 +3,8 @@ import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { type CommandAnswer, type CommandInput, Commands } from '../../testkit/commands.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
+import { defaultGroup } from '../../testkit/ids.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { defaultGroup } from '../commands.ts';
 
 const app = await startTestApp();
 const replica = await startTestApp({ sameDatabaseAs: app });

@@ -4,8 +4,9 @@ import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
 import type { TenantFilter } from '../../testkit/generated/graphql.ts';
+import { defaultGroup, missingGroup, missingTenant } from '../../testkit/ids.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { commandCases, defaultGroup, missingGroup, missingTenant } from '../commands.ts';
+import { commandCases } from '../commands.ts';
 
 const app = await startTestApp();
 const { operator, clock } = app;

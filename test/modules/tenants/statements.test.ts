@@ -3,8 +3,9 @@ import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { Commands } from '../../testkit/commands.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { statementsOf } from '../../testkit/statements.ts';
-import { commandCases } from '../commands.ts';
+import { recordsStatements, statementsOf } from '../../testkit/statements.ts';
+import { fairshareGroupCases } from '../fairshare-groups/cases.ts';
+import { tenantCases } from './cases.ts';
 
 const app = await startTestApp({ environment: { FAIRLEAD_MAX_OPERATION_COST: '1000000' } });
 const seed = new Seed(app);
@@ -13,10 +14,7 @@ expectNoFailures(app);
 // Time stands still, so what a caller may spend does not come back by itself.
 beforeEach(() => app.clock.advance(60_000));
 
-it.each(commands.names)('%s sends these statements and no others', async (name) => {
-  const input = await commandCases[name]?.valid(seed);
-  expect(await statementsOf(app, () => commands.run(app.operator, name, input ?? {}))).toMatchSnapshot();
-});
+recordsStatements(app, seed, { ...tenantCases, ...fairshareGroupCases });
 
 it('an idempotency key costs two statements, and a repetition two in all', async () => {
   const input = { name: seed.name(), idempotencyKey: 'statements' };

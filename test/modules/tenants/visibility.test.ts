@@ -4,9 +4,10 @@ import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { Commands } from '../../testkit/commands.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
+import { missingGroup, missingTenant } from '../../testkit/ids.ts';
 import { storedRows } from '../../testkit/rows.ts';
 import { Seed } from '../../testkit/seed.ts';
-import { commandCases, missingGroup, missingTenant } from '../commands.ts';
+import { commandCases } from '../commands.ts';
 
 const app = await startTestApp();
 const seed = new Seed(app);
