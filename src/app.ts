@@ -15,6 +15,7 @@ import { EventBus } from './live/event-bus.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
 import { schema } from './schema.ts';
 import { listen } from './server/http.ts';
@@ -87,8 +88,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
     const fairshareGroups = new FairshareGroupService(database);
     const tenants = new TenantService(database, fairshareGroups);
+    const teams = new TeamService(database, tenants);
     const audit = new AuditService(database, events);
-    const services: Services = { audit, fairshareGroups, tenants };
+    const services: Services = { audit, fairshareGroups, teams, tenants };
 
     const rejections = new RejectionLog({ database, audit, clock, log });
     rejections.start(rejectionFlushMs);

@@ -4,6 +4,8 @@ import './graph/error-types.ts';
 import './modules/audit/schema.ts';
 import './modules/fairshare-groups/commands.ts';
 import './modules/fairshare-groups/schema.ts';
+import './modules/teams/commands.ts';
+import './modules/teams/schema.ts';
 import './modules/tenants/commands.ts';
 import './modules/tenants/schema.ts';
 

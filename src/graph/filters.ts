@@ -1,5 +1,7 @@
 import { comparableText } from './arguments.ts';
 import { builder } from './builder.ts';
+import { isGiven } from './given.ts';
+import { decodeIdArgument, type NodeType } from './ids.ts';
 
 export const TextFilter = builder.inputType('TextFilter', {
   description: 'Compares a text without regard to case. Every condition that is given has to hold.',
@@ -25,6 +27,10 @@ export function checkTextFilter(argument: string, filter: typeof TextFilter.$inf
     if (typeof text === 'string') comparableText(`${argument}.${condition}`, text);
   }
 }
+
+/** The UUID of an id in a filter, if one was given. @throws {RequestError} when it is no id of the type */
+export const filterId = (type: NodeType, argument: string, id: string | null | undefined): string | undefined =>
+  isGiven(id) ? decodeIdArgument(type, argument, id) : undefined;
 
 export const IntRange = builder.inputType('IntRange', {
   description: 'A range of whole numbers, both ends included; a missing end is open.',

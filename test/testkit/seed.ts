@@ -47,6 +47,10 @@ export interface Seeded {
   readonly revision: number;
 }
 
+export interface SeededOfTenant extends Seeded {
+  readonly tenantId: string;
+}
+
 /** Makes rows that a test starts from, through the graph, under names that no other row of the file has. */
 export class Seed {
   readonly #app: TestApp;
@@ -75,6 +79,18 @@ export class Seed {
     });
     if (createFairshareGroup.__typename === 'CreateFairshareGroupPayload') return createFairshareGroup.fairshareGroup;
     throw new Error(createFairshareGroup.message);
+  }
+
+  /** A team; without a tenant, one is made for it. */
+  async team(input: CommandInput = {}): Promise<SeededOfTenant> {
+    const tenantId = await this.#tenantOf(input);
+    const { team } = await this.run('createTeam', { name: this.name(), ...input, tenantId });
+    return { ...(team as Seeded), tenantId };
+  }
+
+  /** The tenant that an input names, or a new one. */
+  async #tenantOf({ tenantId }: CommandInput): Promise<string> {
+    return typeof tenantId === 'string' ? tenantId : (await this.tenant()).id;
   }
 
   /** A tenant that is suspended or archived. */

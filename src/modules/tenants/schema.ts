@@ -2,9 +2,11 @@ import { TenantStatus } from '../../database/generated/enums.ts';
 import { comparableText, exactlyOne } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
+import type { GraphContext } from '../../graph/context.ts';
 import { checkTextFilter, DateTimeRange, IntRange, TextFilter } from '../../graph/filters.ts';
 import { decodeIdArgument } from '../../graph/ids.ts';
 import { listRequest } from '../../graph/lists.ts';
+import { loadReference } from '../../graph/loaders.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
 import { wantedColumns } from '../../graph/selection.ts';
@@ -129,6 +131,19 @@ builder.node(Tenant, {
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
   }),
 });
+
+/** Of the field `tenantId` of commands that make rows of a tenant; see `TenantService.holdForChild`. */
+export const ownerTenantDescription =
+  'The tenant that it belongs to. Default: your own; needed when your credential belongs to the whole deployment.';
+
+/** The tenant that a row belongs to; asked of many rows within a request, one statement for all of them. */
+export async function tenantOf(context: GraphContext, id: string): Promise<TenantRow> {
+  const { principal, services } = context;
+  const tenant = await loadReference(context, 'Tenant', id, (ids) => services.tenants.byIds(principal, ids));
+  // Rows go with their tenant, and who sees them sees it.
+  if (tenant === null) throw new Error(`The tenant ${id} was deleted while its rows were read.`);
+  return tenant;
+}
 
 const TenantConnection = builder.connectionObject(
   { type: Tenant, name: 'TenantConnection', description: 'A page of tenants.' },
