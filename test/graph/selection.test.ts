@@ -2,32 +2,34 @@ import { type GraphQLObjectType, getNamedType, isInterfaceType, isLeafType, isOb
 import { beforeAll, describe, expect, it } from 'vitest';
 import { schema } from '../../src/schema.ts';
 import { startTestApp } from '../testkit/app.ts';
+import { Seed, type Seeded } from '../testkit/seed.ts';
 
-const { operator } = await startTestApp({ environment: { FAIRLEAD_COST_CAPACITY: '1000000000' } });
+const app = await startTestApp({
+  environment: { FAIRLEAD_COST_CAPACITY: '1000000000', FAIRLEAD_MAX_OPERATION_COST: '1000000' },
+});
+const { operator } = app;
+const seed = new Seed(app);
 
 beforeAll(async () => {
-  const { errors } = await operator.send(
-    `mutation ($input: CreateTenantInput!) { createTenant(input: $input) { ... on UserError { message } } }`,
-    {
-      input: {
-        name: 'Acme',
-        description: 'first',
-        organization: 'Acme Inc.',
-        contactEmail: 'ops@acme.example',
-        weight: 7,
-        timeZone: 'Europe/Berlin',
-        activeFrom: '2026-01-01T00:00:00.000Z',
-        activeUntil: '2027-01-01T00:00:00.000Z',
-        weeklyWindows: [{ day: 'MONDAY', startMinute: 1, endMinute: 2 }],
-        allowedModels: ['small'],
-        tracingEnabled: true,
-        guardrailsPolicy: { action: 'BLOCK', scanners: ['secrets'] },
-        synthetic: true,
-        limits: { requestsPerMinute: 1, tokensPerMinute: 2, tokensPerDay: 3, maxInFlight: 4, budget: { tokens: 5 } },
-      },
-    },
-  );
-  expect(errors).toBeUndefined();
+  const limits = { requestsPerMinute: 1, tokensPerMinute: 2, tokensPerDay: 3, maxInFlight: 4, budget: { tokens: 5 } };
+  const { tenant } = await seed.run('createTenant', {
+    name: 'Acme',
+    description: 'first',
+    organization: 'Acme Inc.',
+    contactEmail: 'ops@acme.example',
+    weight: 7,
+    timeZone: 'Europe/Berlin',
+    activeFrom: '2026-01-01T00:00:00.000Z',
+    activeUntil: '2027-01-01T00:00:00.000Z',
+    weeklyWindows: [{ day: 'MONDAY', startMinute: 1, endMinute: 2 }],
+    allowedModels: ['small'],
+    tracingEnabled: true,
+    guardrailsPolicy: { action: 'BLOCK', scanners: ['secrets'] },
+    synthetic: true,
+    limits,
+  });
+  const { id: tenantId } = tenant as Seeded;
+  await seed.run('createTeam', { tenantId, name: 'Research', description: 'second', limits });
 });
 
 /** Every way to rows of a type, with the place of the rows' fields marked. */
@@ -44,6 +46,8 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'FairshareGroup', query: '{ fairshareGroups { edges { node { … } } } }' },
   { type: 'FairshareGroup', query: '{ tenant(name: "acme") { fairshareGroup { … } } }' },
   { type: 'FairshareGroup', query: '{ tenants { edges { node { fairshareGroup { … } } } } }' },
+  { type: 'Team', query: '{ teams { edges { node { … } } } }' },
+  { type: 'Team', query: '{ tenants { edges { node { teams { edges { node { … } } } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
 ];
 
