@@ -28,6 +28,7 @@ export interface App {
   readonly url: string;
   readonly schema: GraphQLSchema;
   readonly database: Database;
+  readonly events: EventBus;
   readonly services: Services;
   readonly rejections: RejectionLog;
   readonly metrics: Metrics;
@@ -121,6 +122,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       url: `http://${hostInUrl(config.http.host)}:${server.port}`,
       schema,
       database,
+      events,
       services,
       rejections,
       metrics,

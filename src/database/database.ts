@@ -5,10 +5,20 @@ import { Prisma, PrismaClient } from './generated/client.ts';
 import { Reader, type Send, sendThroughPool } from './reader.ts';
 import { StatementLog, StatementNames } from './statements.ts';
 
+/** What a transaction tells the rest of the system when it commits. It is a row of the outbox. */
+export interface Announcement {
+  readonly id: string;
+  readonly topic: string;
+  readonly tenantId: string | null;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
 /** One transaction: Prisma for the writes, the reader for rows in the shape that the graph shows. */
 export interface Transaction {
   readonly prisma: Prisma.TransactionClient;
   readonly reader: Reader;
+  /** What it has announced so far; the outbox adds to it. */
+  readonly announced: Announcement[];
 }
 
 /** The program's way to Postgres. */
@@ -23,6 +33,8 @@ export interface Database {
   readonly statements: StatementLog;
   /** Runs the work in one transaction, which an error undoes. */
   transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
+  /** Calls the listener with what each transaction announced once it has committed, before its result is given. */
+  onCommitted(listener: (announced: readonly Announcement[]) => void): () => void;
   close(): Promise<void>;
 }
 
@@ -53,6 +65,7 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
     statements.attach(each);
   }
   const reader = new Reader(sendThroughPool(pool, names));
+  const commitListeners = new Set<(announced: readonly Announcement[]) => void>();
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => names.of(sql) ?? '' }),
   });
@@ -63,11 +76,19 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
     statements,
     reader,
     readerFor: (fence) => (fence.tenantId === undefined ? reader : new Reader(fenced.behind(fence))),
-    transaction: (work) =>
-      prisma.$transaction(
-        (client) => work({ prisma: client, reader: new Reader(sendThrough(client)) }),
+    transaction: async (work) => {
+      const announced: Announcement[] = [];
+      const result = await prisma.$transaction(
+        (client) => work({ prisma: client, reader: new Reader(sendThrough(client)), announced }),
         transactionLimits,
-      ),
+      );
+      if (announced.length > 0) for (const listener of commitListeners) listener(announced);
+      return result;
+    },
+    onCommitted: (listener) => {
+      commitListeners.add(listener);
+      return () => commitListeners.delete(listener);
+    },
     close: async () => {
       await prisma.$disconnect();
       await Promise.all([pool.end(), fenced.pool.end()]);

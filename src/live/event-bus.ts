@@ -1,21 +1,12 @@
-import pg from 'pg';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { Database } from '../database/database.ts';
+import type { Announcement, Database } from '../database/database.ts';
+import { Listeners } from './listeners.ts';
+import { defaultHeartbeat, type Heartbeat, ListeningConnection } from './listening-connection.ts';
 import { outboxChannel } from './outbox.ts';
 
-/**
- * An event as every process receives it, in the order in which the transactions committed. Those that were announced
- * while the connection was lost come in the order in which their transactions began.
- */
-export interface Event {
-  readonly id: string;
-  readonly topic: string;
-  readonly tenantId: string | null;
-  readonly payload: Readonly<Record<string, unknown>>;
-}
-
-type Listener = (event: Event) => void;
+/** What a committed transaction announced, as every process receives it. */
+export type Event = Announcement;
 
 const eventSchema = z.object({
   id: z.uuid(),
@@ -26,7 +17,6 @@ const eventSchema = z.object({
 
 /** Events this old are read again after a lost connection: longer than any transaction is open. */
 const overlapMs = 60_000;
-const connectTimeoutMs = 10_000;
 const reconnectAfterMs = [100, 250, 500, 1_000, 2_000, 5_000] as const;
 
 /**
@@ -36,18 +26,28 @@ const reconnectAfterMs = [100, 250, 500, 1_000, 2_000, 5_000] as const;
 export class EventBus {
   readonly #database: Database;
   readonly #log: Logger;
-  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #heartbeat: Heartbeat;
+  readonly #inOrder = new Listeners<Event>();
+  readonly #atOnce = new Listeners<Event>();
+  readonly #connectionListeners = new Listeners<{ readonly topic: string }>();
   /** When the events of the last minutes were heard, by id, so that none is delivered twice. */
   readonly #seen = new Map<string, number>();
-  #client: pg.Client | undefined;
+  /** When those were committed that are this process's own and were not heard yet. */
+  readonly #deliveredLocally = new Map<string, number>();
+  readonly #stopDeliveringLocally: () => void;
+  #connection: ListeningConnection | undefined;
+  /** Whether all that was announced before was delivered, so that events are delivered as they come. */
+  #isUpToDate = false;
   /** By a clock that is never set: what was missed is reckoned back from the database's own time. */
   #heardAt = performance.now();
   #closed = false;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(database: Database, log: Logger) {
+  constructor(database: Database, log: Logger, heartbeat: Heartbeat = defaultHeartbeat) {
     this.#database = database;
     this.#log = log;
+    this.#heartbeat = heartbeat;
+    this.#stopDeliveringLocally = database.onCommitted((announced) => this.deliverLocally(announced));
   }
 
   /** Starts listening. @throws when the database cannot be reached this first time */
@@ -55,26 +55,62 @@ export class EventBus {
     await this.#connect(() => Promise.resolve([]));
   }
 
-  /** Calls the listener with each event of the topic from now on; the returned function ends it. */
-  on(topic: string, listener: Listener): () => void {
-    const listeners = this.#listeners.get(topic) ?? new Set();
-    this.#listeners.set(topic, listeners);
-    listeners.add(listener);
-    return () => {
-      listeners.delete(listener);
-      if (listeners.size === 0) this.#listeners.delete(topic);
-    };
+  /**
+   * Calls the listener with each event of the topic from now on, in the order in which the transactions committed;
+   * those that were announced while the connection was lost come in the order in which their transactions began. The
+   * returned function ends it.
+   */
+  on(topic: string, listener: (event: Event) => void): () => void {
+    return this.#inOrder.add(topic, listener);
+  }
+
+  /**
+   * Like `on`, for whoever has to know soonest and does not need the order: an event of this very process comes before
+   * the command that made it is answered.
+   */
+  onAtOnce(topic: string, listener: (event: Event) => void): () => void {
+    return this.#atOnce.add(topic, listener);
+  }
+
+  /** Calls the listener when events may be missed from now on, until `onRestored`. */
+  onLost(listener: () => void): () => void {
+    return this.#connectionListeners.add('lost', listener);
+  }
+
+  /** Calls the listener when everything that was missed has been delivered. */
+  onRestored(listener: () => void): () => void {
+    return this.#connectionListeners.add('restored', listener);
+  }
+
+  /**
+   * Whether whatever was committed until about two seconds ago was delivered: the connection answers, and nothing that
+   * was missed is left.
+   */
+  get isAlive(): boolean {
+    return this.#isUpToDate && this.#connection?.isAlive === true;
   }
 
   /** How many listeners a topic has. */
   listenerCount(topic: string): number {
-    return this.#listeners.get(topic)?.size ?? 0;
+    return this.#inOrder.count(topic) + this.#atOnce.count(topic);
+  }
+
+  /** Tells those who have to know at once what this process has committed, ahead of the notification. */
+  deliverLocally(events: readonly Event[]): void {
+    const now = performance.now();
+    for (const event of events) {
+      if (this.#seen.has(event.id) || this.#deliveredLocally.has(event.id)) continue;
+      this.#deliveredLocally.set(event.id, now);
+      this.#tell(this.#atOnce, event);
+    }
+    forget(this.#deliveredLocally, now);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#stopDeliveringLocally();
     clearTimeout(this.#retry);
-    await this.#client?.end();
+    await this.#connection?.close();
   }
 
   /**
@@ -82,34 +118,33 @@ export class EventBus {
    * this is made again; one that breaks within is the caller's to repeat.
    */
   async #connect(readMissed: () => Promise<readonly Event[]>): Promise<void> {
-    const client = new pg.Client({
-      connectionString: this.#database.url,
-      application_name: 'fairlead events',
-      connectionTimeoutMillis: connectTimeoutMs,
-      // A peer that vanished without a word is noticed, and not waited for.
-      keepAlive: true,
-    });
-    this.#client = client;
-    const connection = { listens: false, isLost: false };
     const announced: string[] = [];
-    client.on('error', (error) => this.#log.warn({ err: error }, 'the connection for events broke'));
-    client.on('end', () => {
-      connection.isLost = true;
-      if (connection.listens) this.#reconnect(0);
+    const connection = new ListeningConnection({
+      url: this.#database.url,
+      channel: outboxChannel,
+      heartbeat: this.#heartbeat,
+      log: this.#log,
+      onNotification: (payload) => {
+        if (this.#isUpToDate) this.#receive(payload);
+        else announced.push(payload);
+      },
+      onEnd: () => {
+        // One that ends before it was of use is repeated by whoever wanted it.
+        if (!this.#isUpToDate || this.#connection !== connection) return;
+        this.#isUpToDate = false;
+        this.#tell(this.#connectionListeners, { topic: 'lost' });
+        this.#reconnect(0);
+      },
     });
-    client.on('notification', ({ payload = '' }) => {
-      if (connection.listens) this.#receive(payload);
-      else announced.push(payload);
-    });
+    this.#connection = connection;
     try {
-      await client.connect();
-      await client.query(`LISTEN ${outboxChannel}`);
-      for (const event of await readMissed()) this.#deliver(event);
-      if (connection.isLost) throw new Error('The connection broke while missed events were read.');
+      await connection.open();
+      for (const event of await Promise.race([readMissed(), connection.end])) this.#deliver(event);
       for (const payload of announced) this.#receive(payload);
-      connection.listens = true;
+      this.#isUpToDate = true;
+      this.#tell(this.#connectionListeners, { topic: 'restored' });
     } catch (error) {
-      client.end().catch(() => undefined);
+      connection.close().catch(() => undefined);
       throw error;
     }
   }
@@ -157,17 +192,21 @@ export class EventBus {
     this.#heardAt = now;
     if (this.#seen.has(event.id)) return;
     this.#seen.set(event.id, now);
-    for (const [id, heardAt] of this.#seen) {
-      if (heardAt > now - 2 * overlapMs) break;
-      this.#seen.delete(id);
-    }
-    for (const listener of this.#listeners.get(event.topic) ?? []) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#log.error({ err: error, topic: event.topic }, 'a listener failed');
-      }
-    }
+    forget(this.#seen, now);
+    if (!this.#deliveredLocally.delete(event.id)) this.#tell(this.#atOnce, event);
+    this.#tell(this.#inOrder, event);
+  }
+
+  #tell<Told extends { readonly topic: string }>(listeners: Listeners<Told>, event: Told): void {
+    listeners.tell(event, (error) => this.#log.error({ err: error, topic: event.topic }, 'a listener failed'));
+  }
+}
+
+/** Forgets the events of long ago. The map has them in the order in which they were added. */
+function forget(events: Map<string, number>, now: number): void {
+  for (const [id, at] of events) {
+    if (at > now - 2 * overlapMs) break;
+    events.delete(id);
   }
 }
 

@@ -14,12 +14,13 @@ export const outboxChannel = 'fairlead_outbox';
 
 /** Adds events to the transaction that makes them true. Every process learns of them when it commits. */
 export async function announce(
-  { prisma }: Transaction,
+  { prisma, announced }: Transaction,
   events: readonly (OutboxEvent & { readonly id: string })[],
 ): Promise<void> {
   const rows = JSON.stringify(
     events.map(({ id, topic, tenantId, payload }) => ({ id, topic, tenant_id: tenantId ?? null, payload })),
   );
+  announced.push(...events.map((event) => ({ ...event, tenantId: event.tenantId ?? null })));
   await prisma.$executeRaw`
     WITH added AS (
       INSERT INTO outbox_event (id, topic, tenant_id, payload, occurred_at)

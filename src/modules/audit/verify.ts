@@ -38,7 +38,7 @@ const isSame = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(o
 const shiftMax = 1_000n;
 
 /** Chains can be read in a transaction or outside of any: what is appended meanwhile does no harm. */
-type ChainReader = Transaction;
+type ChainReader = Pick<Transaction, 'prisma' | 'reader'>;
 
 /** The last row that holds; at first, what the first row builds on. */
 interface Link {
