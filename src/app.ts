@@ -15,6 +15,7 @@ import { EventBus } from './live/event-bus.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { LoginSource } from './modules/logins/login-source.ts';
 import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
 import { schema } from './schema.ts';
@@ -99,13 +100,21 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
     const rootKey = config.rootKeys.sha256.length === 0 ? await readOrMakeRootKey(config.home) : undefined;
     const rootKeys = rootKey === undefined ? config.rootKeys.sha256 : [hashSecret(rootKey.key).toString('hex')];
+    const users = {
+      ofLogin: async (tenantId: string, externalId: string) =>
+        (await database.prisma.user.findUnique({
+          where: { tenantId_externalId: { tenantId, externalId } },
+          select: { id: true, status: true },
+        })) ?? undefined,
+    };
+    const logins = new LoginSource(config.oidcIssuers, { directory: { tenants, users }, clock, log });
     const metrics = new Metrics(database.pool);
     const server = await listen({
       config,
       schema,
       log,
       metrics,
-      authenticator: new Authenticator([rootKeySource(rootKeys), ...(options.credentialSources ?? [])]),
+      authenticator: new Authenticator([rootKeySource(rootKeys), logins, ...(options.credentialSources ?? [])]),
       budget: new LocalCostBudget(config.graph.cost, clock),
       presenter: new ErrorPresenter({ log, suggestions: config.graph.suggestions }),
       program: { services, database, audit, clock },

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type OidcIssuer, oidcIssuers } from './config/oidc-issuers.ts';
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
 
@@ -42,6 +43,7 @@ const environmentSchema = z.object({
   FAIRLEAD_ADMIN_KEY_HASH: sha256Hex.optional(),
   FAIRLEAD_SECOND_ADMIN_KEY: adminKey.optional(),
   FAIRLEAD_SECOND_ADMIN_KEY_HASH: sha256Hex.optional(),
+  FAIRLEAD_OIDC_ISSUERS: oidcIssuers.default([]),
   FAIRLEAD_INTROSPECTION: flag.optional(),
   FAIRLEAD_PLAYGROUND: flag.optional(),
   FAIRLEAD_ALLOWED_ORIGINS: list,
@@ -90,6 +92,8 @@ export interface Config {
     /** SHA-256 of the accepted root admin keys, hexadecimal. Empty: one is made under `home` at the first start. */
     readonly sha256: readonly string[];
   };
+  /** The OpenID providers whose access tokens are accepted. */
+  readonly oidcIssuers: readonly OidcIssuer[];
   readonly graph: {
     readonly introspection: boolean;
     readonly playground: boolean;
@@ -158,6 +162,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
         env.FAIRLEAD_SECOND_ADMIN_KEY_HASH ?? (env.FAIRLEAD_SECOND_ADMIN_KEY && sha256(env.FAIRLEAD_SECOND_ADMIN_KEY)),
       ].filter((key) => key !== undefined),
     },
+    oidcIssuers: env.FAIRLEAD_OIDC_ISSUERS,
     graph: {
       introspection: env.FAIRLEAD_INTROSPECTION ?? !production,
       playground: env.FAIRLEAD_PLAYGROUND ?? !production,

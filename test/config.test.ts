@@ -52,6 +52,7 @@ describe('the configuration', () => {
       },
       database: { url: undefined, poolSize: 10 },
       rootKeys: { sha256: [] },
+      oidcIssuers: [],
       graph: {
         introspection: true,
         playground: true,

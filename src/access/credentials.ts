@@ -18,7 +18,8 @@ export type RejectionReason =
   | 'OWNER_NOT_ACTIVE'
   | 'ORIGIN_NOT_ALLOWED'
   | 'ADDRESS_NOT_ALLOWED'
-  | 'INVALID_TOKEN';
+  | 'INVALID_TOKEN'
+  | 'ISSUER_UNAVAILABLE';
 
 const headerPlaces = ['x-admin-key', 'x-platform-key', 'x-engine-key', 'x-api-key'] as const;
 

@@ -1,3 +1,4 @@
+import type { LoginRole } from '../config/oidc-issuers.ts';
 import type { KeyKind } from '../database/generated/enums.ts';
 import type { Scope } from './scopes.ts';
 
@@ -24,10 +25,6 @@ export const principalKinds = {
 
 export type PrincipalKind = keyof typeof principalKinds;
 
-/** What the roles of logins are called, from the most to the least. */
-export const roles = ['owner', 'admin', 'member', 'viewer'] as const;
-export type Role = (typeof roles)[number];
-
 /** Whoever a request acts as. Made once for each request, before any resolver; services get it and no headers. */
 export interface Principal extends Binding {
   readonly kind: PrincipalKind;
@@ -43,7 +40,9 @@ export interface Principal extends Binding {
   /** Given when an older secret of a rotated key was used: until when it is accepted. */
   readonly retiringUntil?: Date;
   /** Of a login. */
-  readonly role?: Role;
+  readonly role?: LoginRole;
+  /** The user who logged in, told to that user; unlike `userId` it bounds nothing. */
+  readonly loginUserId?: string;
 }
 
 /** What a principal is bound to: it sees nothing outside of all of these. Without any it is one of the deployment. */

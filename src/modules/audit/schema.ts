@@ -1,4 +1,3 @@
-import { principalKinds } from '../../access/principal.ts';
 import { AuditOutcome } from '../../database/generated/enums.ts';
 import { comparableText } from '../../graph/arguments.ts';
 import type { AuditActor, JsonObject } from '../../graph/audit.ts';
@@ -10,6 +9,7 @@ import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
 import { listRequest } from '../../graph/lists.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
+import { PrincipalKindEnum } from '../../graph/principal-kind.ts';
 import { deploymentChain } from './chain.ts';
 import { type AuditEntryRow, auditEntries } from './entity.ts';
 import type { AuditLogFilter } from './service.ts';
@@ -25,19 +25,11 @@ const AuditOutcomeEnum = builder.enumType('AuditOutcome', {
   } satisfies Record<AuditOutcome, object>,
 });
 
-const ActorKindEnum = builder.enumType('ActorKind', {
-  description: 'What kind of principal tried something.',
-  values: {
-    ...principalKinds,
-    ANONYMOUS: { description: 'Someone without a valid credential.' },
-  } satisfies Record<AuditActor['kind'], object>,
-});
-
 const AuditActorType = builder.objectRef<AuditEntryRow>('AuditActor').implement({
   description: 'Who tried something, as they were called at that time.',
   fields: (t) => ({
     kind: t.field({
-      type: ActorKindEnum,
+      type: PrincipalKindEnum,
       description: 'What kind of principal.',
       // Written from AuditActor, which has these kinds.
       resolve: (entry) => entry.actorKind as AuditActor['kind'],

@@ -60,8 +60,13 @@ export class TenantService implements GroupMembers {
   }
 
   find(principal: Principal, by: { id: string } | { name: string }, wanted?: Wanted): Promise<TenantRow | undefined> {
-    const where = 'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
-    return this.#database.readerFor(principal).find(tenants, [where, ...visibleTo(tenants, principal)], { wanted });
+    const where = [identifiedBy(by), ...visibleTo(tenants, principal)];
+    return this.#database.readerFor(principal).find(tenants, where, { wanted });
+  }
+
+  /** The tenant that a login says it belongs to, and whether it may. There is no principal yet who could see it. */
+  ofLogin(by: { id: string } | { name: string }): Promise<Pick<TenantRow, 'id' | 'status'> | undefined> {
+    return this.#database.reader.find(tenants, [identifiedBy(by)], { wanted: loginColumns });
   }
 
   /** The tenants with these ids, by id; those that the principal cannot see are absent. */
@@ -255,5 +260,10 @@ export class TenantService implements GroupMembers {
     return tenant;
   }
 }
+
+const loginColumns: Wanted = new Set(['id', 'status']);
+
+const identifiedBy = (by: { id: string } | { name: string }): Prisma.Sql =>
+  'id' in by ? sql`t.id = ${by.id}::uuid` : sql`t.name_folded = ${foldName(by.name.trim())}`;
 
 const aboutTenant = ({ id }: TenantRow) => ({ target: { type: 'Tenant', id } as const, tenantId: id });

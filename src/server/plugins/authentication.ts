@@ -17,6 +17,7 @@ export const rejectionMessages: Readonly<Record<RejectionReason, string>> = {
   ORIGIN_NOT_ALLOWED: 'The credential is not accepted from pages of this origin.',
   ADDRESS_NOT_ALLOWED: 'The credential is not accepted from this address.',
   INVALID_TOKEN: 'The access token is not accepted: check its issuer, audience, algorithm and claims.',
+  ISSUER_UNAVAILABLE: "The access token cannot be checked: its issuer's keys cannot be read now. Try again in a while.",
 };
 
 interface Options {
