@@ -102,6 +102,8 @@ export class OpenIdProvider {
       method: 'POST',
       headers: {
         authorization: `Basic ${btoa(`${client.client_id}:${client.client_secret}`)}`,
+        // A connection that is kept is lost when the provider is stopped.
+        connection: 'close',
         // JSON drops what is undefined.
         [claimsHeader]: encodeURIComponent(
           JSON.stringify({ claims, header, without: Object.keys(claims).filter((name) => claims[name] === undefined) }),

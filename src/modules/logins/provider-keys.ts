@@ -120,7 +120,12 @@ async function discover(issuer: string, signal: AbortSignal): Promise<string> {
 
 async function readJson(address: string, signal: AbortSignal): Promise<unknown> {
   // What is configured is where the keys are; a redirect could lead anywhere.
-  const response = await fetch(address, { signal, redirect: 'error', headers: { accept: 'application/json' } });
+  const response = await fetch(address, {
+    signal,
+    redirect: 'error',
+    // The next time is minutes away: a connection that was kept may be dead by then.
+    headers: { accept: 'application/json', connection: 'close' },
+  });
   if (!response.ok) throw new Error(`${address} answers with ${response.status}`);
   return response.json();
 }
