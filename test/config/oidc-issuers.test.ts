@@ -113,7 +113,11 @@ describe('FAIRLEAD_OIDC_ISSUERS', () => {
     ...['userClaim', 'nameClaim', 'roleClaim', 'scopeClaim'].map(
       (name) => [`has an empty ${name}`, changed({ [name]: '' }), [new RegExp(`^0\\.${name}: .*>=1`)]] as const,
     ),
-    ['has a role nobody knows', changed({ roles: { boss: 'king' } }), [/^0\.roles\.boss: .*"owner"\|"admin"\|"member"/]],
+    [
+      'has a role nobody knows',
+      changed({ roles: { boss: 'king' } }),
+      [/^0\.roles\.boss: .*"owner"\|"admin"\|"member"/],
+    ],
     ['has a default role nobody knows', changed({ defaultRole: 'king' }), [/^0\.defaultRole: .*"owner"/]],
     [
       'has users of the deployment',
