@@ -18,6 +18,7 @@ import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
 import { LoginSource } from './modules/logins/login-source.ts';
 import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
+import { UserService } from './modules/users/service.ts';
 import { schema } from './schema.ts';
 import { listen } from './server/http.ts';
 import { Metrics } from './server/metrics.ts';
@@ -91,8 +92,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const fairshareGroups = new FairshareGroupService(database);
     const tenants = new TenantService(database, fairshareGroups);
     const teams = new TeamService(database, tenants);
+    const users = new UserService(database, tenants, teams);
     const audit = new AuditService(database, events);
-    const services: Services = { audit, fairshareGroups, teams, tenants };
+    const services: Services = { audit, fairshareGroups, teams, tenants, users };
 
     const rejections = new RejectionLog({ database, audit, clock, log });
     rejections.start(rejectionFlushMs);
@@ -100,13 +102,6 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
     const rootKey = config.rootKeys.sha256.length === 0 ? await readOrMakeRootKey(config.home) : undefined;
     const rootKeys = rootKey === undefined ? config.rootKeys.sha256 : [hashSecret(rootKey.key).toString('hex')];
-    const users = {
-      ofLogin: async (tenantId: string, externalId: string) =>
-        (await database.prisma.user.findUnique({
-          where: { tenantId_externalId: { tenantId, externalId } },
-          select: { id: true, status: true },
-        })) ?? undefined,
-    };
     const logins = new LoginSource(config.oidcIssuers, { directory: { tenants, users }, clock, log });
     const metrics = new Metrics(database.pool);
     const server = await listen({

@@ -8,6 +8,8 @@ import './modules/teams/commands.ts';
 import './modules/teams/schema.ts';
 import './modules/tenants/commands.ts';
 import './modules/tenants/schema.ts';
+import './modules/users/commands.ts';
+import './modules/users/schema.ts';
 import './modules/viewer/schema.ts';
 
 /** The whole graph: every module that is imported above. */

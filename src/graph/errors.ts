@@ -27,6 +27,7 @@ export const userErrorCodes = {
   VALIDATION_FAILED: 'The input breaks a rule; `issues` lists every one.',
   NOT_FOUND: 'There is no such row, or it is not yours to see: the two are answered alike.',
   NAME_TAKEN: 'The name is in use; names are compared without regard to case.',
+  EXTERNAL_ID_TAKEN: 'Another user of the tenant has the externalId; they are compared as they are written.',
   STALE_REVISION: 'The row was changed since the revision that the caller expects.',
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before, with another command or another input.',
   INVALID_STATE: 'The row is in a state that does not allow the command.',

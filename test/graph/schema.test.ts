@@ -16,6 +16,7 @@ import { idPrefixes } from '../../src/graph/ids.ts';
 import { printGraph } from '../../src/graph/print.ts';
 import * as groupErrors from '../../src/modules/fairshare-groups/errors.ts';
 import * as tenantErrors from '../../src/modules/tenants/errors.ts';
+import * as userErrors from '../../src/modules/users/errors.ts';
 import { schema } from '../../src/schema.ts';
 
 const types = Object.values(schema.getTypeMap()).filter(
@@ -97,7 +98,7 @@ describe('the schema', () => {
 });
 
 describe('the errors of commands', () => {
-  const classes = Object.values({ ...commonErrors, ...groupErrors, ...tenantErrors }).filter(
+  const classes = Object.values({ ...commonErrors, ...groupErrors, ...tenantErrors, ...userErrors }).filter(
     (value): value is typeof UserError => typeof value === 'function' && value.prototype instanceof UserError,
   );
 

@@ -29,7 +29,17 @@ beforeAll(async () => {
     limits,
   });
   const { id: tenantId } = tenant as Seeded;
-  await seed.run('createTeam', { tenantId, name: 'Research', description: 'second', limits });
+  const { team } = await seed.run('createTeam', { tenantId, name: 'Research', description: 'second', limits });
+  const { user } = await seed.run('createUser', {
+    tenantId,
+    teamId: (team as Seeded).id,
+    externalId: 'ada',
+    displayName: 'Ada',
+    email: 'ada@acme.example',
+    metadata: { room: 7 },
+    limits,
+  });
+  await seed.run('deactivateUser', { userId: (user as Seeded).id });
 });
 
 /** Every way to rows of a type, with the place of the rows' fields marked. */
@@ -48,6 +58,11 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'FairshareGroup', query: '{ tenants { edges { node { fairshareGroup { … } } } } }' },
   { type: 'Team', query: '{ teams { edges { node { … } } } }' },
   { type: 'Team', query: '{ tenants { edges { node { teams { edges { node { … } } } } } } }' },
+  { type: 'User', query: '{ users { edges { node { … } } } }' },
+  { type: 'User', query: '{ tenants { edges { node { users { edges { node { … } } } } } } }' },
+  { type: 'User', query: '{ teams { edges { node { users { edges { node { … } } } } } } }' },
+  { type: 'Team', query: '{ users { edges { node { team { … } } } } }' },
+  { type: 'Tenant', query: '{ users { edges { node { tenant { … } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
 ];
 

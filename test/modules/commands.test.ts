@@ -83,6 +83,9 @@ describe.each(commands.names)('%s', (name) => {
     } else if (audited === 'deleted') {
       expect(row?.before).toHaveProperty(called);
       expect(keys(row?.after)).toEqual(leaves);
+    } else if ('together' in audited) {
+      expect(row?.before).toBeNull();
+      expect(keys(row?.after)).toEqual(audited.together);
     } else {
       const changed = [...audited, 'revision'].toSorted();
       expect(keys(row?.before)).toEqual(changed);

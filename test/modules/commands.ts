@@ -2,10 +2,12 @@ import type { CommandCases } from '../testkit/command-case.ts';
 import { fairshareGroupCases } from './fairshare-groups/cases.ts';
 import { teamCases } from './teams/cases.ts';
 import { tenantCases } from './tenants/cases.ts';
+import { userCases } from './users/cases.ts';
 
 /** Every command of the graph. A test fails for one that is not here. */
 export const commandCases: CommandCases = {
   ...tenantCases,
   ...fairshareGroupCases,
   ...teamCases,
+  ...userCases,
 };

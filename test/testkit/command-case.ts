@@ -15,9 +15,9 @@ export interface CommandCase {
   readonly targetOf: (payload: CommandInput) => unknown;
   /**
    * What the audit row of `valid` says: the row that was made, the row that was deleted, or the values that changed
-   * besides the revision. Nothing: the command changes no row that the log is about, and writes none.
+   * besides the revision; of rows that were made together, what it says of them. Nothing: the command changes no row that the log is about, and writes none.
    */
-  readonly audited: 'made' | 'deleted' | 'nothing' | readonly string[];
+  readonly audited: 'made' | 'deleted' | 'nothing' | readonly string[] | { readonly together: readonly string[] };
   /** What the row is called by: a field of the input and of what the audit row says of it. Default: `name`. */
   readonly called?: string;
   /** What the audit row of a deletion says of what became of the rest; absent: nothing. */

@@ -3,6 +3,7 @@ import {
   type GraphQLObjectType,
   type GraphQLSchema,
   getNamedType,
+  isInterfaceType,
   isLeafType,
   isObjectType,
   isUnionType,
@@ -69,12 +70,12 @@ export class Commands {
 
 /** Every value of a type and of what it refers to, apart from lists that take arguments. */
 function selectAll(type: GraphQLNamedOutputType, depth = 1): string {
-  if (!isObjectType(type)) throw new Error(`${type.name} is no object type.`);
+  if (!isObjectType(type) && !isInterfaceType(type)) throw new Error(`${type.name} has no fields.`);
   const fields = Object.values(type.getFields()).flatMap((field) => {
     const fieldType = getNamedType(field.type);
     if (isLeafType(fieldType)) return [field.name];
     const skipped = field.args.length > 0 || depth === selectionDepthMax;
     return skipped ? [] : [`${field.name} ${selectAll(fieldType, depth + 1)}`];
   });
-  return `{ ${fields.join(' ')} }`;
+  return `{ ${isInterfaceType(type) ? '__typename ' : ''}${fields.join(' ')} }`;
 }

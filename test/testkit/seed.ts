@@ -1,6 +1,6 @@
-import { decodeId } from '../../src/graph/ids.ts';
+import { decodeAnyId } from '../../src/graph/ids.ts';
 import type { TestApp } from './app.ts';
-import { ScratchChildren } from './children.ts';
+import { isParentType, type ParentType, ScratchChildren } from './children.ts';
 import { type CommandAnswer, type CommandInput, Commands } from './commands.ts';
 import { graphql } from './generated/gql.ts';
 import type { CreateTenantInput } from './generated/graphql.ts';
@@ -51,11 +51,18 @@ export interface SeededOfTenant extends Seeded {
   readonly tenantId: string;
 }
 
+export interface SeededUser {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly externalId: string;
+  readonly revision: number;
+}
+
 /** Makes rows that a test starts from, through the graph, under names that no other row of the file has. */
 export class Seed {
   readonly #app: TestApp;
   #count = 0;
-  #children: Promise<ScratchChildren> | undefined;
+  readonly #children = new Map<ParentType, Promise<ScratchChildren>>();
 
   constructor(app: TestApp) {
     this.#app = app;
@@ -88,6 +95,13 @@ export class Seed {
     return { ...(team as Seeded), tenantId };
   }
 
+  /** A user; without a tenant, one is made for it. */
+  async user(input: CommandInput = {}): Promise<SeededUser> {
+    const tenantId = await this.#tenantOf(input);
+    const { user } = await this.run('createUser', { externalId: this.name(), ...input, tenantId });
+    return { ...(user as Omit<SeededUser, 'tenantId'>), tenantId };
+  }
+
   /** The tenant that an input names, or a new one. */
   async #tenantOf({ tenantId }: CommandInput): Promise<string> {
     return typeof tenantId === 'string' ? tenantId : (await this.tenant()).id;
@@ -107,20 +121,23 @@ export class Seed {
     return answer;
   }
 
-  /** Gives a tenant a child of a made-up kind. */
-  async addChild(tenantId: string, { live = true } = {}): Promise<void> {
-    const children = await this.#registerChildren();
-    await children.add(decodeId('Tenant', tenantId), live);
+  /** Gives a row a child of a made-up kind. */
+  async addChild(parentId: string, { live = true } = {}): Promise<void> {
+    const { children, uuid } = await this.#childrenOf(parentId);
+    await children.add(uuid, live);
   }
 
-  /** How many children of that kind a tenant has. */
-  async childCount(tenantId: string): Promise<number> {
-    const children = await this.#registerChildren();
-    return children.count(decodeId('Tenant', tenantId));
+  /** How many children of that kind a row has. */
+  async childCount(parentId: string): Promise<number> {
+    const { children, uuid } = await this.#childrenOf(parentId);
+    return children.count(uuid);
   }
 
-  #registerChildren(): Promise<ScratchChildren> {
-    this.#children ??= ScratchChildren.register(this.#app);
-    return this.#children;
+  async #childrenOf(parentId: string): Promise<{ children: ScratchChildren; uuid: string }> {
+    const { type, uuid } = decodeAnyId(parentId);
+    if (!isParentType(type)) throw new Error(`A ${type} has no children of a made-up kind.`);
+    const registered = this.#children.get(type) ?? ScratchChildren.register(this.#app, type);
+    this.#children.set(type, registered);
+    return { children: await registered, uuid };
   }
 }

@@ -4,6 +4,8 @@ import { IdempotencyKeyReusedError, ValidationError } from '../errors.ts';
 import type { CommandDefinition, UserErrorClass } from './definition.ts';
 import { recordDenial, runCommand } from './run.ts';
 
+const commandCost = 10;
+
 /** Every command can answer with these. */
 const commonErrors: readonly UserErrorClass[] = [ValidationError, IdempotencyKeyReusedError];
 
@@ -44,7 +46,7 @@ export function command<Input, Payload extends object>(definition: CommandDefini
       ...requires(...definition.scopes),
       type: resultType,
       description: definition.description,
-      complexity: 10,
+      complexity: ({ input }) => definition.cost?.(input) ?? commandCost,
       args: { input: t.arg({ type: inputType, required: true, description: 'What to do.' }) },
       errors: {
         types: [...errors],

@@ -47,6 +47,8 @@ export interface CommandDefinition<Input, Payload extends object> {
   readonly input: z.ZodObject<z.ZodRawShape> & z.ZodType<Input>;
   /** The errors that it can answer with, besides those of every command. */
   readonly errors?: readonly UserErrorClass[];
+  /** What it costs, by its input, when that says how much it does. Default: as much as any command. */
+  readonly cost?: (input: Readonly<Record<string, unknown>>) => number;
   /** The fields of the answer. */
   readonly payload: ObjectFieldsShape<GraphSchemaTypes, Payload>;
   readonly run: (services: Services, scope: CommandScope, input: Input) => Promise<Change<Payload>>;
