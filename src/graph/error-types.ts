@@ -1,3 +1,4 @@
+import { createErrorProxy } from '@pothos/plugin-errors';
 import { builder } from './builder.ts';
 import {
   HasChildrenError,
@@ -23,6 +24,8 @@ const UserErrorCodeEnum = builder.enumType('UserErrorCode', {
 
 export const UserErrorInterface = builder.interfaceRef<UserError>('UserError').implement({
   description: 'A failure that callers expect and handle. Every result of a command has it among its members.',
+  // Classes and types have the same names.
+  resolveType: (error) => error.name,
   fields: (t) => ({
     code: t.field({
       type: UserErrorCodeEnum,
@@ -43,6 +46,14 @@ export const UserErrorInterface = builder.interfaceRef<UserError>('UserError').i
     }),
   }),
 });
+
+/**
+ * An error as the value of a field of type `UserError`. A bare one would be taken as the failure of the field; this is
+ * how the errors plugin gives those of commands.
+ */
+export const errorValue = (error: UserError): UserError =>
+  // The proxy is the error in all but its prototype; the plugin does not say so in its types.
+  createErrorProxy(error, error.constructor, { wrapped: true }) as UserError;
 
 const ValidationIssueType = builder.objectRef<ValidationIssue>('ValidationIssue').implement({
   description: 'One rule that an input breaks.',

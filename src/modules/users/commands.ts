@@ -2,7 +2,7 @@ import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
 import { metadataBounds } from '../../graph/commands/metadata.ts';
-import { RowCountType, UserErrorInterface } from '../../graph/error-types.ts';
+import { errorValue, RowCountType, UserErrorInterface } from '../../graph/error-types.ts';
 import { HasChildrenError, InvalidStateError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { LimitsInput } from '../limits/schema.ts';
@@ -78,7 +78,10 @@ const BulkCreatedUser = builder.objectRef<BulkItem>('BulkCreatedUser').implement
       type: UserErrorInterface,
       nullable: true,
       description: 'Why it was refused: its rules, its team, or its external id; null: it was made.',
-      resolve: errorOf,
+      resolve: (item) => {
+        const error = errorOf(item);
+        return error === null ? null : errorValue(error);
+      },
     }),
   }),
 });
