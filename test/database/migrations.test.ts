@@ -3,7 +3,6 @@ import { hash } from 'node:crypto';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
@@ -43,6 +42,28 @@ async function emptyDatabase(): Promise<{ url: string; pool: pg.Pool }> {
   opened.on('error', () => undefined);
   pools.push(opened);
   return { url: address.href, pool: opened };
+}
+
+/** A user who may fill the schema and nothing else, besides what is said here; gives the database's URL for it. */
+async function ordinaryUser(options = '', name = `ordinary_${databases}`): Promise<string> {
+  await administrator.query(`CREATE ROLE ${pg.escapeIdentifier(name)} LOGIN PASSWORD 'ordinary' ${options}`);
+  // Neither CREATE on the database, which a trusted extension needs, nor ownership; only the schema.
+  await pool.query(`GRANT ALL ON SCHEMA public TO ${pg.escapeIdentifier(name)}`);
+  const address = new URL(url);
+  address.username = encodeURIComponent(name);
+  address.password = 'ordinary';
+  return address.href;
+}
+
+/** Does the work on a server without the role, which belongs to all of its databases; then it is as it was. */
+async function withoutTenantRole(work: () => Promise<void>): Promise<void> {
+  await administrator.query('ALTER ROLE fairlead_tenant RENAME TO fairlead_tenant_of_others');
+  try {
+    await work();
+  } finally {
+    await pool.query('DROP OWNED BY fairlead_tenant; DROP ROLE fairlead_tenant');
+    await administrator.query('ALTER ROLE fairlead_tenant_of_others RENAME TO fairlead_tenant');
+  }
 }
 
 async function addMigration(name: string, sql: string): Promise<void> {
@@ -142,14 +163,7 @@ describe('applying migrations', () => {
   });
 
   it('goes without the trigram index where pg_trgm may not be created', async () => {
-    const role = `ordinary_${databases}`;
-    await administrator.query(`CREATE ROLE ${role} LOGIN PASSWORD 'ordinary'`);
-    // Neither CREATE on the database, which a trusted extension needs, nor ownership; only the schema.
-    await pool.query(`GRANT ALL ON SCHEMA public TO ${role}`);
-    const address = new URL(url);
-    address.username = role;
-    address.password = 'ordinary';
-    expect((await applyMigrations({ url: address.href })).applied).toEqual(await projectMigrations());
+    await applyMigrations({ url: await ordinaryUser('IN ROLE fairlead_tenant') });
     expect((await pool.query(`SELECT extname FROM pg_extension WHERE extname = 'pg_trgm'`)).rows).toEqual([]);
   });
 
@@ -230,6 +244,72 @@ describe('applying migrations', () => {
   });
 });
 
+describe('the role behind whose fence tenants are', () => {
+  beforeEach(freshDatabase);
+
+  /** What the refusal asks an administrator to run. */
+  const asked = async (ofUser: string): Promise<string> => {
+    const error = await applyMigrations({ url: ofUser }).catch((failure: unknown) => failure);
+    expect(error).toBeInstanceOf(MigrationError);
+    const [, statements] = String(error).match(/Have an administrator run: (.*)$/) ?? [];
+    if (statements === undefined) throw new Error(`The refusal does not say what to run: ${error}`);
+    return statements;
+  };
+
+  it('that is missing and may not be made: the refusal says what an administrator runs, and that is enough', async () => {
+    await withoutTenantRole(async () => {
+      const ofUser = await ordinaryUser();
+      const statements = await asked(ofUser);
+      expect(statements).toBe(`CREATE ROLE fairlead_tenant NOLOGIN; GRANT fairlead_tenant TO ordinary_${databases}`);
+      await administrator.query(statements);
+      await applyMigrations({ url: ofUser });
+      expect(await migrationsAreApplied(pool)).toBe(true);
+    });
+  });
+
+  it('that is there without the user as a member: likewise', async () => {
+    await withoutTenantRole(async () => {
+      await administrator.query('CREATE ROLE fairlead_tenant NOLOGIN');
+      const ofUser = await ordinaryUser();
+      const statements = await asked(ofUser);
+      expect(statements).toBe(`GRANT fairlead_tenant TO ordinary_${databases}`);
+      await administrator.query(statements);
+      await applyMigrations({ url: ofUser });
+      expect(await migrationsAreApplied(pool)).toBe(true);
+    });
+  });
+
+  it('that may not use the schema, which the user may not allow it: likewise', async () => {
+    const ofUser = await ordinaryUser('IN ROLE fairlead_tenant');
+    await pool.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
+    const statements = await asked(ofUser);
+    expect(statements).toBe('GRANT USAGE ON SCHEMA public TO fairlead_tenant');
+    await pool.query(statements);
+    await applyMigrations({ url: ofUser });
+    expect(await migrationsAreApplied(pool)).toBe(true);
+  });
+
+  it('is made by a user who may make roles, and who can then act as it', async () => {
+    await withoutTenantRole(async () => {
+      const ofUser = await ordinaryUser('CREATEROLE');
+      await applyMigrations({ url: ofUser });
+      expect(await migrationsAreApplied(pool)).toBe(true);
+      const client = new pg.Client({ connectionString: ofUser, options: '-c role=fairlead_tenant' });
+      await client.connect();
+      expect((await client.query('SELECT current_user AS name')).rows).toEqual([{ name: 'fairlead_tenant' }]);
+      await client.end();
+    });
+  });
+
+  it('is asked for by its quoted name where the name of the user needs that', async () => {
+    await withoutTenantRole(async () => {
+      const statements = await asked(await ordinaryUser('', `Ordinary "${databases}"`));
+      expect(statements).toContain(`GRANT fairlead_tenant TO ${pg.escapeIdentifier(`Ordinary "${databases}"`)}`);
+      await administrator.query(statements);
+    });
+  });
+});
+
 describe('the migrations and schema.prisma', () => {
   beforeEach(freshDatabase);
 
@@ -275,7 +355,9 @@ async function catalogue(
   return {
     columns: await column(
       `SELECT concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod),
-         CASE WHEN attnotnull THEN 'NOT NULL' END, 'DEFAULT ' || pg_get_expr(adbin, adrelid)) AS line
+         CASE WHEN attnotnull THEN 'NOT NULL' END,
+         -- Prisma's language has no generated columns; to it they are columns that it never writes.
+         CASE WHEN attgenerated = '' THEN 'DEFAULT ' || pg_get_expr(adbin, adrelid) END) AS line
        FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
        WHERE attnum > 0 AND NOT attisdropped AND attrelid IN (
          SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
@@ -298,61 +380,3 @@ async function catalogue(
     ),
   };
 }
-
-describe('writing a migration', () => {
-  it.each(['', '../up', 'Upper', 'two words', '_a', 'a'.repeat(81)])(
-    'refuses the name %j and writes nothing',
-    async (name) => {
-      const before = await readdir(migrationsFolder);
-      const script = fileURLToPath(new URL('../../scripts/db-migration.ts', import.meta.url));
-      await expect(promisify(execFile)(process.execPath, [script, name])).rejects.toMatchObject({
-        code: 1,
-        stderr: expect.stringMatching(/^Usage: npm run db:migration/),
-      });
-      expect(await readdir(migrationsFolder)).toEqual(before);
-    },
-  );
-
-  it('adds what changed, and no more, to what the last one left', async () => {
-    const before = await readFile(schemaFile, 'utf8');
-    const after = before.replace(/^model AuditChain \{$/m, '$&\n  note String?');
-    expect(await diffSchemas(before, after)).toMatch(
-      /^-- AlterTable\nALTER TABLE "audit_chain" ADD COLUMN +"note" TEXT;$/,
-    );
-  });
-});
-
-describe('the rules that the database keeps itself', () => {
-  beforeAll(async () => {
-    await freshDatabase();
-    await applyMigrations({ url });
-  });
-
-  const insertTenant = (column: string, value: string): string =>
-    `INSERT INTO tenant (id, name, name_folded, fairshare_group_id, updated_at, ${column})
-     SELECT gen_random_uuid(), 'a', 'a', id, now(), ${value} FROM fairshare_group WHERE is_default`;
-
-  it.each([
-    ['weight', '0', 'tenant_weight_check'],
-    ['weight', '1000001', 'tenant_weight_check'],
-    ['revision', '0', 'tenant_revision_check'],
-    ['requests_per_minute', '-1', 'tenant_requests_per_minute_check'],
-    ['tokens_per_minute', '-1', 'tenant_tokens_per_minute_check'],
-    ['tokens_per_day', '-1', 'tenant_tokens_per_day_check'],
-    ['max_in_flight', '-1', 'tenant_max_in_flight_check'],
-    ['budget_tokens', '-1', 'tenant_budget_tokens_check'],
-    ['budget_cost_usd', '-0.000001', 'tenant_budget_cost_usd_check'],
-    ['budget_cost_usd', `'NaN'`, 'tenant_budget_cost_usd_check'],
-    ['active_from, active_until', `'2026-01-02', '2026-01-01'`, 'tenant_active_window_check'],
-  ])('a tenant cannot have %s %s', async (column, value, constraint) => {
-    await expect(pool.query(insertTenant(column, value))).rejects.toMatchObject({ constraint });
-  });
-
-  it('there is one default group, and never a second', async () => {
-    const { rows } = await pool.query('SELECT id, name, weight FROM fairshare_group WHERE is_default');
-    expect(rows).toEqual([{ id: '01900000-0000-7000-8000-000000000001', name: 'default', weight: 100 }]);
-    const second = `INSERT INTO fairshare_group (id, name, name_folded, is_default, updated_at)
-      VALUES (gen_random_uuid(), 'b', 'b', true, now())`;
-    await expect(pool.query(second)).rejects.toMatchObject({ constraint: 'fairshare_group_is_default_key' });
-  });
-});

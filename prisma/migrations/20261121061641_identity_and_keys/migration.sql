@@ -516,7 +516,7 @@ BEGIN
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
     WHEN insufficient_privilege THEN
-        RAISE EXCEPTION 'This database needs the role fairlead_tenant, which this user may not create. Have an administrator run: CREATE ROLE fairlead_tenant NOLOGIN; GRANT fairlead_tenant TO "%"', current_user;
+        RAISE EXCEPTION 'This database needs the role fairlead_tenant, which this user may not create. Have an administrator run: CREATE ROLE fairlead_tenant NOLOGIN; GRANT fairlead_tenant TO %', quote_ident(current_user);
 END
 $$;
 DO $$
@@ -527,11 +527,19 @@ BEGIN
         EXECUTE format('GRANT fairlead_tenant TO %I', current_user);
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
-    RAISE EXCEPTION 'This user has to be a member of the role fairlead_tenant. Have an administrator run: GRANT fairlead_tenant TO "%"', current_user;
+    RAISE EXCEPTION 'This user has to be a member of the role fairlead_tenant. Have an administrator run: GRANT fairlead_tenant TO %', quote_ident(current_user);
 END
 $$;
 
 GRANT USAGE ON SCHEMA public TO fairlead_tenant;
+-- Who may not grant it is told so by a warning only.
+DO $$
+BEGIN
+    IF NOT has_schema_privilege('fairlead_tenant', current_schema(), 'USAGE') THEN
+        RAISE EXCEPTION 'The role fairlead_tenant may not use the schema of the tables. Have an administrator run: GRANT USAGE ON SCHEMA % TO fairlead_tenant', quote_ident(current_schema());
+    END IF;
+END
+$$;
 GRANT SELECT ON "tenant", "fairshare_group", "audit_entry", "audit_chain" TO fairlead_tenant;
 -- Locking a row asks for the right to update some column of it.
 GRANT UPDATE ("id") ON "tenant" TO fairlead_tenant;

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { startTestApp } from '../testkit/app.ts';
+
+const { app } = await startTestApp();
+const { pool } = app.database;
+
+describe('the rules that the database keeps itself', () => {
+  const insertTenant = (column: string, value: string): string =>
+    `INSERT INTO tenant (id, name, name_folded, fairshare_group_id, updated_at, ${column})
+     SELECT gen_random_uuid(), 'a', 'a', id, now(), ${value} FROM fairshare_group WHERE is_default`;
+
+  it.each([
+    ['weight', '0', 'tenant_weight_check'],
+    ['weight', '1000001', 'tenant_weight_check'],
+    ['revision', '0', 'tenant_revision_check'],
+    ['requests_per_minute', '-1', 'tenant_requests_per_minute_check'],
+    ['tokens_per_minute', '-1', 'tenant_tokens_per_minute_check'],
+    ['tokens_per_day', '-1', 'tenant_tokens_per_day_check'],
+    ['max_in_flight', '-1', 'tenant_max_in_flight_check'],
+    ['budget_tokens', '-1', 'tenant_budget_tokens_check'],
+    ['budget_cost_usd', '-0.000001', 'tenant_budget_cost_usd_check'],
+    ['budget_cost_usd', `'NaN'`, 'tenant_budget_cost_usd_check'],
+    ['active_from, active_until', `'2026-01-02', '2026-01-01'`, 'tenant_active_window_check'],
+  ])('a tenant cannot have %s %s', async (column, value, constraint) => {
+    await expect(pool.query(insertTenant(column, value))).rejects.toMatchObject({ constraint });
+  });
+
+  it('there is one default group, and never a second', async () => {
+    const { rows } = await pool.query('SELECT id, name, weight FROM fairshare_group WHERE is_default');
+    expect(rows).toEqual([{ id: '01900000-0000-7000-8000-000000000001', name: 'default', weight: 100 }]);
+    const second = `INSERT INTO fairshare_group (id, name, name_folded, is_default, updated_at)
+      VALUES (gen_random_uuid(), 'b', 'b', true, now())`;
+    await expect(pool.query(second)).rejects.toMatchObject({ constraint: 'fairshare_group_is_default_key' });
+  });
+});
