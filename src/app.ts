@@ -15,6 +15,7 @@ import { EventBus } from './live/event-bus.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { LoginDirectory } from './modules/logins/directory.ts';
 import { LoginSource } from './modules/logins/login-source.ts';
 import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
@@ -102,7 +103,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
     const rootKey = config.rootKeys.sha256.length === 0 ? await readOrMakeRootKey(config.home) : undefined;
     const rootKeys = rootKey === undefined ? config.rootKeys.sha256 : [hashSecret(rootKey.key).toString('hex')];
-    const logins = new LoginSource(config.oidcIssuers, { directory: { tenants, users }, clock, log });
+    const directory = new LoginDirectory({ tenants, users }, events);
+    closers.push(() => directory.close());
+    const logins = new LoginSource(config.oidcIssuers, { directory, clock, log });
     const metrics = new Metrics(database.pool);
     const server = await listen({
       config,

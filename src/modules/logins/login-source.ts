@@ -8,17 +8,8 @@ import type { LoginRole, OidcIssuer } from '../../config/oidc-issuers.ts';
 import type { Clock } from '../../graph/context.ts';
 import { decodeId, IdProblem } from '../../graph/ids.ts';
 import { nameOf, narrowed, roleOf, scopesOfRole, textClaim } from './claims.ts';
+import type { LoginDirectory, TenantName } from './directory.ts';
 import { KeysUnavailableError, ProviderKeys } from './provider-keys.ts';
-
-/** Where logins look up whose they are. */
-export interface LoginDirectory {
-  readonly tenants: {
-    ofLogin(by: { id: string } | { name: string }): Promise<{ id: string; status: string } | undefined>;
-  };
-  readonly users: {
-    ofLogin(tenantId: string, externalId: string): Promise<{ id: string; status: string } | undefined>;
-  };
-}
 
 /** One entry of the configuration with what is known of its provider. */
 interface Provider {
@@ -142,7 +133,7 @@ export class LoginSource implements CredentialSource {
     if (place.kind === 'deployment') return undefined;
     const named = place.kind === 'tenant' ? place.tenant : textClaim(claims, place.claim);
     if (named === undefined) throw new LoginRefusal('the token names no tenant');
-    const tenant = await this.#directory.tenants.ofLogin(tenantNamed(named));
+    const tenant = await this.#directory.tenant(tenantNamed(named));
     if (tenant === undefined) throw new LoginRefusal(`there is no tenant ${named}`);
     // A suspended one is not served, but its people still administer it.
     if (tenant.status === 'ARCHIVED') throw new LoginRefusal('the tenant is archived', 'OWNER_NOT_ACTIVE');
@@ -157,7 +148,7 @@ export class LoginSource implements CredentialSource {
     role: LoginRole,
   ): Promise<Pick<Principal, 'userId' | 'loginUserId'>> {
     const externalId = textClaim(claims, userClaim);
-    const user = externalId === undefined ? undefined : await this.#directory.users.ofLogin(tenantId, externalId);
+    const user = externalId === undefined ? undefined : await this.#directory.user(tenantId, externalId);
     if (user?.status === 'DEACTIVATED') throw new LoginRefusal('the user is deactivated', 'OWNER_NOT_ACTIVE');
     if (user !== undefined) return { loginUserId: user.id, ...(role === 'member' ? { userId: user.id } : {}) };
     if (role === 'member') throw new LoginRefusal(`the tenant has no user ${externalId}, and members are users`);
@@ -182,7 +173,7 @@ function unverifiedClaims(token: string): JWTPayload {
   }
 }
 
-function tenantNamed(named: string): { id: string } | { name: string } {
+function tenantNamed(named: string): TenantName {
   try {
     return { id: decodeId('Tenant', named) };
   } catch (error) {

@@ -29,6 +29,8 @@ export const tenantClaim = 'https://example.com/tenant';
 export interface Logins {
   readonly test: TestApp;
   readonly provider: OpenIdProvider;
+  /** Another program on the same database, configured alike. */
+  replica(): Promise<TestApp>;
   /** A caller with this token. */
   bearer(token: string): Client;
   /** A caller with a new token of the provider. */
@@ -41,14 +43,13 @@ export interface Logins {
 export async function startLogins(entries: readonly object[] = [], keys?: readonly SigningKey[]): Promise<Logins> {
   const provider = await OpenIdProvider.start(keys ?? [await signingKey('first')]);
   const issuers = [{ audience, tenantClaim }, ...entries].map((entry) => ({ issuer: provider.issuer, ...entry }));
-  const test = await startTestApp({
-    clock: new TestClock(new Date().toISOString()),
-    environment: { FAIRLEAD_OIDC_ISSUERS: JSON.stringify(issuers) },
-  });
+  const environment = { FAIRLEAD_OIDC_ISSUERS: JSON.stringify(issuers) };
+  const test = await startTestApp({ clock: new TestClock(new Date().toISOString()), environment });
   const bearer = (token: string) => new Client(test.app.url, { authorization: `Bearer ${token}` });
   return {
     test,
     provider,
+    replica: () => startTestApp({ clock: test.clock, environment, sameDatabaseAs: test }),
     bearer,
     login: async (options = {}) => bearer(await provider.token({ audience, ...options })),
     refusal: async (caller) => {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Scope, scopeNames, scopesOfKind, scopeTemplates } from '../../../src/access/scopes.ts';
 import type { LoginRole } from '../../../src/config/oidc-issuers.ts';
 import { decodeId, encodeId, newId } from '../../../src/graph/ids.ts';
+import { Client } from '../../testkit/client.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { Seed, type Seeded } from '../../testkit/seed.ts';
 import { loginViewer, startLogins, tenantClaim } from './logins.ts';
@@ -10,7 +11,7 @@ const byPath = 'https://fairlead.example/by-path';
 const fixed = 'https://fairlead.example/fixed';
 const operators = 'https://fairlead.example/operators';
 
-const { test, login, refusal } = await startLogins([
+const { test, replica, login, refusal } = await startLogins([
   {
     audience: byPath,
     tenantClaim: 'org.id',
@@ -130,9 +131,9 @@ describe('the tenant of a login', () => {
     const caller = await login({ claims: ofAcme({ [tenantClaim]: tenant.id }) });
     expect(await refusal(caller)).toBeUndefined();
     await seed.run('archiveTenant', { tenantId: tenant.id });
-    await eventually(async () => expect(await refusal(caller)).toBe('OWNER_NOT_ACTIVE'));
+    expect(await refusal(caller)).toBe('OWNER_NOT_ACTIVE');
     await seed.run('resumeTenant', { tenantId: tenant.id });
-    await eventually(async () => expect(await refusal(caller)).toBeUndefined());
+    expect(await refusal(caller)).toBeUndefined();
   });
 });
 
@@ -272,5 +273,38 @@ describe('the user of a login', () => {
     for (const role of ['owner', 'admin', 'member', 'viewer']) {
       expect(await refusalOf(ofAcme({ sub: 'gone', role }))).toBe('OWNER_NOT_ACTIVE');
     }
+  });
+});
+
+describe('whom a login belongs to', () => {
+  it('is read once and remembered until it changes', async () => {
+    const tenant = await seed.tenant();
+    await user(tenant, 'eve');
+    const caller = await login({ claims: ofAcme({ [tenantClaim]: tenant.id, sub: 'eve', role: 'member' }) });
+    const statements = () => test.app.database.statements.during(() => caller.run(loginViewer));
+    expect((await statements()).statements).toHaveLength(2);
+    expect((await statements()).statements).toEqual([]);
+    await seed.run('setTenantWeight', { tenantId: tenant.id, weight: 5 });
+    expect((await statements()).statements).toHaveLength(1);
+  });
+
+  it('is what the name means now, when a tenant takes the name of another', async () => {
+    const before = await seed.tenant({ name: 'Named' });
+    const claims = ofAcme({ [tenantClaim]: 'named' });
+    expect((await viewerOf(claims)).tenantId).toBe(before.id);
+    await seed.run('updateTenant', { tenantId: before.id, name: 'No Longer Named' });
+    expect(await refusalOf(claims)).toBe('INVALID_TOKEN');
+    const after = await seed.tenant({ name: 'NAMED' });
+    expect((await viewerOf(claims)).tenantId).toBe(after.id);
+  });
+
+  it('changes on every replica', async () => {
+    const other = await replica();
+    const tenant = await seed.tenant();
+    const { headers } = await login({ claims: ofAcme({ [tenantClaim]: tenant.id }) });
+    const there = new Client(other.app.url, headers);
+    expect(await refusal(there)).toBeUndefined();
+    await seed.run('archiveTenant', { tenantId: tenant.id });
+    await eventually(async () => expect(await refusal(there)).toBe('OWNER_NOT_ACTIVE'));
   });
 });
