@@ -203,8 +203,10 @@ describe('a provider', () => {
   });
 
   it('whose document names an address that anyone in between can answer for has no keys', async () => {
+    // This machine by an address that is not one of its own only.
+    const jwksUri = `${provider.issuer.replace('127.0.0.1', '0.0.0.0')}/jwks`;
     const url: string = await server((_request, response) => {
-      response.end(JSON.stringify({ issuer: url, jwks_uri: 'http://keys.example/jwks' }));
+      response.end(JSON.stringify({ issuer: url, jwks_uri: jwksUri }));
     });
     await expect(find(keysOf(url))).rejects.toBeInstanceOf(KeysUnavailableError);
   });

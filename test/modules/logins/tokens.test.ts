@@ -17,8 +17,13 @@ const loginAuditTail = graphql(`
   }
 `);
 
+/** Of an entry that takes other signatures than the provider makes. */
+const strict = 'https://fairlead.example/strict';
 const rsa = await signingKey('rsa', 'RS256');
-const { test, provider, bearer, login, refusal } = await startLogins([], [rsa]);
+const { test, provider, bearer, login, refusal } = await startLogins(
+  [{ audience: strict, tenantClaim, algorithms: ['PS256'] }],
+  [rsa],
+);
 const otherProvider = await OpenIdProvider.start([await signingKey('rsa', 'RS256')]);
 const seed = new Seed(test);
 
@@ -209,6 +214,10 @@ describe('a token is refused', () => {
           .setProtectedHeader({ alg: 'RS512', kid: 'rsa' })
           .sign(await importJWK(key, 'RS512'));
       },
+    ],
+    [
+      'signed by an algorithm that is only allowed for another audience',
+      () => provider.token({ audience: strict, claims: claims() }),
     ],
     [
       'signed by a key that the provider does not have',
