@@ -5,7 +5,7 @@ export const loginRoles = ['owner', 'admin', 'member', 'viewer'] as const;
 export type LoginRole = (typeof loginRoles)[number];
 
 /** Whose a login is: of the tenant that a claim of the token names, of one tenant, or of the deployment. */
-export type LoginPlace =
+type LoginPlace =
   | { readonly kind: 'claimed tenant'; readonly claim: string }
   | { readonly kind: 'tenant'; readonly tenant: string }
   | { readonly kind: 'deployment' };

@@ -2,7 +2,7 @@ import type { EventBus } from '../../live/event-bus.ts';
 import { InvalidatedCache } from '../../live/invalidated-cache.ts';
 
 /** A row that a login belongs to. */
-export interface LoginOwner {
+interface LoginOwner {
   readonly id: string;
   readonly status: string;
 }

@@ -6,6 +6,8 @@ import { PrincipalKindEnum } from '../../graph/principal-kind.ts';
 import { wantedColumns } from '../../graph/selection.ts';
 import { tenants } from '../tenants/entity.ts';
 import { Tenant } from '../tenants/schema.ts';
+import { users } from '../users/entity.ts';
+import { User } from '../users/schema.ts';
 
 const LoginRoleEnum = builder.enumType('LoginRole', {
   description: 'What a person who logged in may do. The scopes say it exactly.',
@@ -57,6 +59,16 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
       nullable: true,
       description: 'The user that it belongs to, or who logged in; null when that is no user of the tenant.',
       resolve: ({ userId, loginUserId }) => idOrNull('User', userId ?? loginUserId),
+    }),
+    user: t.field({
+      ...requires(['users:read']),
+      type: User,
+      nullable: true,
+      description: 'That user.',
+      resolve: ({ userId, loginUserId }, _args, { services, principal }, info) => {
+        const id = userId ?? loginUserId;
+        return id === undefined ? null : services.users.find(principal, { id }, wantedColumns(users, info));
+      },
     }),
     productId: t.id({
       nullable: true,

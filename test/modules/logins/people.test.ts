@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Scope, scopeNames, scopesOfKind, scopeTemplates } from '../../../src/access/scopes.ts';
 import type { LoginRole } from '../../../src/config/oidc-issuers.ts';
-import { decodeId, encodeId, newId } from '../../../src/graph/ids.ts';
+import { encodeId, newId } from '../../../src/graph/ids.ts';
 import { Client } from '../../testkit/client.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { Seed, type Seeded } from '../../testkit/seed.ts';
@@ -26,7 +26,6 @@ const { test, replica, login, refusal } = await startLogins([
   { audience: operators, deployment: true },
 ]);
 const seed = new Seed(test);
-const { prisma } = test.app.database;
 
 let acme: Seeded;
 let theOne: Seeded;
@@ -39,18 +38,8 @@ beforeAll(async () => {
   theOne = await seed.tenant({ name: 'The One' });
   archived = await seed.tenantAfter('archiveTenant');
   suspended = await seed.tenantAfter('suspendTenant');
-  ada = await user(acme, 'ada');
+  ada = (await seed.user({ tenantId: acme.id, externalId: 'ada' })).id;
 });
-
-/** A user of a tenant, by its id in the graph. */
-async function user(tenant: Seeded, externalId: string, status: 'ACTIVE' | 'DEACTIVATED' = 'ACTIVE'): Promise<string> {
-  const id = newId();
-  const deactivatedAt = status === 'DEACTIVATED' ? test.clock.now() : null;
-  await prisma.user.create({
-    data: { id, tenantId: decodeId('Tenant', tenant.id), externalId, status, deactivatedAt },
-  });
-  return encodeId('User', id);
-}
 
 type Claims = Readonly<Record<string, unknown>>;
 const ofAcme = (more: Claims = {}): Claims => ({ sub: 'ada', [tenantClaim]: acme.id, role: 'owner', ...more });
@@ -242,16 +231,16 @@ describe('the user of a login', () => {
   });
 
   it('is found by the claim that is configured', async () => {
-    const number = await user(acme, '4711');
+    const { id } = await seed.user({ tenantId: acme.id, externalId: '4711' });
     const claims = { sub: 'ada', org: { id: acme.id }, employee: { number: '4711' } };
-    expect((await viewerOf(claims, { audience: byPath })).userId).toBe(number);
+    expect((await viewerOf(claims, { audience: byPath })).userId).toBe(id);
   });
 
   it('is one of the tenant: the same name elsewhere is another person', async () => {
-    const elsewhere = await user(theOne, 'bob');
+    const elsewhere = await seed.user({ tenantId: theOne.id, externalId: 'bob' });
     expect((await viewerOf(ofAcme({ sub: 'bob' }))).userId).toBeNull();
     expect(await refusalOf(ofAcme({ sub: 'bob', role: 'member' }))).toBe('INVALID_TOKEN');
-    expect((await viewerOf(ofAcme({ sub: 'bob', role: 'member' }), { audience: fixed })).userId).toBe(elsewhere);
+    expect((await viewerOf(ofAcme({ sub: 'bob', role: 'member' }), { audience: fixed })).userId).toBe(elsewhere.id);
   });
 
   it('is compared with regard to case, as external ids are', async () => {
@@ -268,10 +257,32 @@ describe('the user of a login', () => {
     ).toBe('INVALID_TOKEN');
   });
 
-  it('that is deactivated is refused, whatever the role', async () => {
-    await user(acme, 'gone', 'DEACTIVATED');
-    for (const role of ['owner', 'admin', 'member', 'viewer']) {
-      expect(await refusalOf(ofAcme({ sub: 'gone', role }))).toBe('OWNER_NOT_ACTIVE');
+  it.each(['owner', 'admin', 'member', 'viewer'])('that is deactivated is refused as %s', async (role) => {
+    const { id, externalId } = await seed.user({ tenantId: acme.id });
+    const caller = await login({ claims: ofAcme({ sub: externalId, role }) });
+    expect(await refusal(caller)).toBeUndefined();
+    await seed.run('deactivateUser', { userId: id });
+    expect(await refusal(caller)).toBe('OWNER_NOT_ACTIVE');
+    await seed.run('reactivateUser', { userId: id });
+    expect(await refusal(caller)).toBeUndefined();
+  });
+
+  it('is all that a member sees of the users, and the others see all of the tenant', async () => {
+    const tenant = await seed.tenant();
+    const self = await seed.user({ tenantId: tenant.id });
+    const other = await seed.user({ tenantId: tenant.id });
+    await seed.user();
+    const seen = async (role: string) => {
+      const caller = await login({ claims: ofAcme({ [tenantClaim]: tenant.id, sub: self.externalId, role }) });
+      const { data } = await caller.send<Record<string, unknown>, unknown>(
+        `{ viewer { user { id } } users { totalCount } other: user(id: "${other.id}") { id } }`,
+      );
+      return data;
+    };
+    const viewer = { user: { id: self.id } };
+    expect(await seen('member')).toEqual({ viewer, users: { totalCount: 1 }, other: null });
+    for (const role of ['owner', 'admin', 'viewer']) {
+      expect(await seen(role)).toEqual({ viewer, users: { totalCount: 2 }, other: { id: other.id } });
     }
   });
 });
@@ -279,8 +290,8 @@ describe('the user of a login', () => {
 describe('whom a login belongs to', () => {
   it('is read once and remembered until it changes', async () => {
     const tenant = await seed.tenant();
-    await user(tenant, 'eve');
-    const caller = await login({ claims: ofAcme({ [tenantClaim]: tenant.id, sub: 'eve', role: 'member' }) });
+    const { externalId } = await seed.user({ tenantId: tenant.id });
+    const caller = await login({ claims: ofAcme({ [tenantClaim]: tenant.id, sub: externalId, role: 'member' }) });
     const statements = () => test.app.database.statements.during(() => caller.run(loginViewer));
     expect((await statements()).statements).toHaveLength(2);
     expect((await statements()).statements).toEqual([]);

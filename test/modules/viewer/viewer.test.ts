@@ -39,6 +39,17 @@ const viewerTenant = graphql(`
   }
 `);
 
+const viewerUser = graphql(`
+  query ViewerUser {
+    viewer {
+      userId
+      user {
+        id
+      }
+    }
+  }
+`);
+
 const test = await startTestApp();
 const { operator, ofTenant, as, anonymous, rootKey } = test;
 const seed = new Seed(test);
@@ -141,5 +152,16 @@ describe('viewer', () => {
       expect.objectContaining({ path: ['viewer', 'tenant'], extensions: { code: 'FORBIDDEN' } }),
     ]);
     expect((await operator.run(viewerTenant)).viewer).toEqual({ tenantId: null, tenant: null });
+  });
+
+  it('gives the user to those who may read users', async () => {
+    const { id, tenantId } = await seed.user();
+    const bound = { tenantId: decodeId('Tenant', tenantId), userId: decodeId('User', id) };
+    const reader = as({ kind: 'USER', ...bound, scopes: new Set(['users:read']) });
+    expect((await reader.run(viewerUser)).viewer).toEqual({ userId: id, user: { id } });
+    const { data, errors } = await as({ kind: 'USER', ...bound, scopes: new Set() }).send(viewerUser);
+    expect(data?.viewer).toEqual({ userId: id, user: null });
+    expect(errors).toEqual([expect.objectContaining({ path: ['viewer', 'user'], extensions: { code: 'FORBIDDEN' } })]);
+    expect((await operator.run(viewerUser)).viewer).toEqual({ userId: null, user: null });
   });
 });
