@@ -14,9 +14,14 @@ import { LocalCostBudget } from './graph/cost.ts';
 import { EventBus } from './live/event-bus.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
+import { EngineAdmissionService } from './modules/engines/admission.ts';
+import { ProductMeter } from './modules/engines/meter.ts';
+import { EngineService } from './modules/engines/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
 import { LoginDirectory } from './modules/logins/directory.ts';
 import { LoginSource } from './modules/logins/login-source.ts';
+import { PolicyService } from './modules/products/policies.ts';
+import { ProductService } from './modules/products/service.ts';
 import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
 import { UserService } from './modules/users/service.ts';
@@ -94,8 +99,23 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const tenants = new TenantService(database, fairshareGroups);
     const teams = new TeamService(database, tenants);
     const users = new UserService(database, tenants, teams);
+    const products = new ProductService(database, tenants);
+    const productPolicies = new PolicyService(database, products);
+    const meter = new ProductMeter(database, products, clock);
+    const engines = new EngineService(database, tenants, products, meter);
+    const engineAdmission = new EngineAdmissionService(tenants, products, meter);
     const audit = new AuditService(database, events);
-    const services: Services = { audit, fairshareGroups, teams, tenants, users };
+    const services: Services = {
+      audit,
+      engineAdmission,
+      engines,
+      fairshareGroups,
+      productPolicies,
+      products,
+      teams,
+      tenants,
+      users,
+    };
 
     const rejections = new RejectionLog({ database, audit, clock, log });
     rejections.start(rejectionFlushMs);

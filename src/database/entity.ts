@@ -93,8 +93,8 @@ export function defineEntity<Model extends object>() {
     /** To-one relations that are nearly always asked for: they travel with the row, in one statement. */
     readonly joins?: Relations;
     readonly owners: Readonly<Partial<Record<OwnerKind, Columns | ((ownerId: string) => Prisma.Sql) | 'shared'>>>;
-    /** Fields of the type that read other columns than the one of their name. */
-    readonly fields?: Readonly<Record<string, readonly Columns[]>>;
+    /** Fields of the type that read other columns than the one of their name; `relation.column` is one of a joined row. */
+    readonly fields?: Readonly<Record<string, readonly (Columns | `${keyof Relations & string}.${string}`)[]>>;
   }): Entity<Joined<Model, Columns, Relations>> => {
     type Row = Joined<Model, Columns, Relations>;
     const { name, columns, fields = {} } = options;

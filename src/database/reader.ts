@@ -88,6 +88,21 @@ export class Reader {
     return Number(row?.count);
   }
 
+  /** How many rows meet the conditions, for each combination of values that the columns have. */
+  async countsBy<Row, Column extends keyof Row & string>(
+    entity: Entity<Row>,
+    columns: readonly Column[],
+    where: readonly Prisma.Sql[],
+  ): Promise<readonly (Pick<Row, Column> & { readonly count: number })[]> {
+    const keys = join(columns.map((column) => entity.column(column)));
+    const named = columns.map((column) => sql`${entity.column(column)} AS ${Prisma.raw(`"${column}"`)}`);
+    const rows = await this.#send(
+      sql`SELECT ${join(named)}, count(*)::int AS count FROM ${entity.table} AS t ${whereAll(where)} GROUP BY ${keys}`,
+    );
+    // The columns are those of Row that were asked for.
+    return rows as (Pick<Row, Column> & { count: number })[];
+  }
+
   /**
    * The same page of every parent's list: the first ten tenants of each of twenty groups, say.
    *

@@ -13,6 +13,7 @@ export type RequestErrorCode =
   | 'OPERATION_TOO_LARGE'
   | 'OPERATION_TOO_EXPENSIVE'
   | 'COST_BUDGET_EXHAUSTED'
+  | 'RATE_LIMITED'
   | 'SUBSCRIBER_TOO_SLOW';
 
 /** A request that cannot be carried out as it was sent: a top-level error that the client has to correct. */
@@ -32,6 +33,10 @@ export const userErrorCodes = {
   IDEMPOTENCY_KEY_REUSED: 'The idempotency key was used before, with another command or another input.',
   INVALID_STATE: 'The row is in a state that does not allow the command.',
   HAS_CHILDREN: 'The row has children that would be deleted with it; ask for that with `cascade: true`.',
+  PRODUCT_SLUG_EXISTS: 'Another product of the deployment has the slug; slugs are compared in lower case.',
+  PRODUCT_HAS_ENGINES: 'The product has engines; ask for them to be drained with `drainEngines: true`.',
+  ENGINE_ALREADY_EXISTS: 'The user has an engine of the product already: there is one for each user.',
+  QUOTA_EXCEEDED: 'As many engines exist as the policy of the product allows.',
   DEFAULT_GROUP_PROTECTED: 'The group `default` always exists under its name.',
 } as const;
 

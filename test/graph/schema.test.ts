@@ -14,7 +14,9 @@ import * as commonErrors from '../../src/graph/errors.ts';
 import { UserError, userErrorCodes } from '../../src/graph/errors.ts';
 import { idPrefixes } from '../../src/graph/ids.ts';
 import { printGraph } from '../../src/graph/print.ts';
+import * as engineErrors from '../../src/modules/engines/errors.ts';
 import * as groupErrors from '../../src/modules/fairshare-groups/errors.ts';
+import * as productErrors from '../../src/modules/products/errors.ts';
 import * as tenantErrors from '../../src/modules/tenants/errors.ts';
 import * as userErrors from '../../src/modules/users/errors.ts';
 import { schema } from '../../src/schema.ts';
@@ -98,9 +100,14 @@ describe('the schema', () => {
 });
 
 describe('the errors of commands', () => {
-  const classes = Object.values({ ...commonErrors, ...groupErrors, ...tenantErrors, ...userErrors }).filter(
-    (value): value is typeof UserError => typeof value === 'function' && value.prototype instanceof UserError,
-  );
+  const classes = Object.values({
+    ...commonErrors,
+    ...groupErrors,
+    ...engineErrors,
+    ...productErrors,
+    ...tenantErrors,
+    ...userErrors,
+  }).filter((value): value is typeof UserError => typeof value === 'function' && value.prototype instanceof UserError);
 
   const implementations = implementationsOf('UserError');
 

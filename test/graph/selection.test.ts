@@ -40,6 +40,14 @@ beforeAll(async () => {
     limits,
   });
   await seed.run('deactivateUser', { userId: (user as Seeded).id });
+  const rollout = { engineVersion: 'v3', percent: 50 };
+  const { id: productId } = await seed.product({
+    tenantId,
+    slug: 'chat',
+    policy: { maxEngines: 9, rateLimitRpm: 8, engineVersion: 'v2', rollout },
+  });
+  const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
+  await seed.run('reportEngine', { engineId: engine.id, status: 'FAILED', bootDurationMs: 7, message: 'down' });
 });
 
 /** Every way to rows of a type, with the place of the rows' fields marked. */
@@ -63,6 +71,17 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'User', query: '{ teams { edges { node { users { edges { node { … } } } } } } }' },
   { type: 'Team', query: '{ users { edges { node { team { … } } } } }' },
   { type: 'Tenant', query: '{ users { edges { node { tenant { … } } } } }' },
+  { type: 'Product', query: '{ product(slug: "chat") { … } }' },
+  { type: 'Product', query: '{ products { edges { node { … } } } }' },
+  { type: 'Product', query: '{ tenants { edges { node { products { edges { node { … } } } } } } }' },
+  { type: 'Product', query: '{ engines { edges { node { product { … } } } } }' },
+  {
+    type: 'ProductPolicyVersion',
+    query: '{ products { edges { node { policyVersions { edges { node { … } } } } } } }',
+  },
+  { type: 'ProductPolicyVersion', query: '{ products { edges { node { policyVersion(version: 1) { … } } } } }' },
+  { type: 'Engine', query: '{ engines { edges { node { … } } } }' },
+  { type: 'Engine', query: '{ products { edges { node { engines { edges { node { … } } } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
 ];
 

@@ -1,5 +1,7 @@
 import type { CommandCases } from '../testkit/command-case.ts';
+import { engineCases } from './engines/cases.ts';
 import { fairshareGroupCases } from './fairshare-groups/cases.ts';
+import { productCases } from './products/cases.ts';
 import { teamCases } from './teams/cases.ts';
 import { tenantCases } from './tenants/cases.ts';
 import { userCases } from './users/cases.ts';
@@ -10,4 +12,6 @@ export const commandCases: CommandCases = {
   ...fairshareGroupCases,
   ...teamCases,
   ...userCases,
+  ...productCases,
+  ...engineCases,
 };

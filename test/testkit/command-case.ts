@@ -7,6 +7,8 @@ type MakeInput = (seed: Seed) => Promise<CommandInput> | CommandInput;
 /** What the tests of every command need to know of one. */
 export interface CommandCase {
   readonly scope: Scope;
+  /** Scopes of which any one is enough as well. */
+  readonly otherScopes?: readonly Scope[];
   /** An input that changes something. It makes the rows that it needs, and is another one at every call. */
   readonly valid: MakeInput;
   /** The field of the input that names the row; absent: the command makes a row. */

@@ -4,6 +4,8 @@ export const missingGroup = 'fsg_01h455vb4pex5vsknk084sn02q';
 export const missingTeam = 'team_01h455vb4pex5vsknk084sn02q';
 export const missingUser = 'usr_01h455vb4pex5vsknk084sn02q';
 export const missingApp = 'app_01h455vb4pex5vsknk084sn02q';
+export const missingProduct = 'prd_01h455vb4pex5vsknk084sn02q';
+export const missingEngine = 'eng_01h455vb4pex5vsknk084sn02q';
 
 /** The group `default`, which the first migration makes. */
 export const defaultGroup = 'fsg_01j0000000e008000000000001';

@@ -58,6 +58,20 @@ export interface SeededUser {
   readonly revision: number;
 }
 
+export interface SeededProduct {
+  readonly id: string;
+  readonly slug: string;
+  readonly revision: number;
+  readonly tenantId: string;
+}
+
+export interface SeededEngine {
+  readonly id: string;
+  readonly userExternalId: string;
+  readonly revision: number;
+  readonly productId: string;
+}
+
 /** Makes rows that a test starts from, through the graph, under names that no other row of the file has. */
 export class Seed {
   readonly #app: TestApp;
@@ -100,6 +114,34 @@ export class Seed {
     const tenantId = await this.#tenantOf(input);
     const { user } = await this.run('createUser', { externalId: this.name(), ...input, tenantId });
     return { ...(user as Omit<SeededUser, 'tenantId'>), tenantId };
+  }
+
+  /** A slug that was not given before. */
+  slug(): string {
+    return this.name().toLowerCase().replace(' ', '-');
+  }
+
+  /** A product; without a tenant, one is made for it. */
+  async product(input: CommandInput = {}): Promise<SeededProduct> {
+    const tenantId = await this.#tenantOf(input);
+    const slug = this.slug();
+    const { product } = await this.run('registerProduct', { slug, displayName: slug, ...input, tenantId });
+    return { ...(product as Omit<SeededProduct, 'tenantId'>), tenantId };
+  }
+
+  /** An engine of a user that no other engine has; without a product, one is registered for it. */
+  async engine(input: CommandInput = {}): Promise<SeededEngine> {
+    const productId = typeof input.productId === 'string' ? input.productId : (await this.product()).id;
+    const userExternalId = this.slug();
+    const { engine } = await this.run('registerEngine', { userExternalId, ...input, productId });
+    return { ...(engine as Omit<SeededEngine, 'productId'>), productId };
+  }
+
+  /** An engine that runs. */
+  async runningEngine(input: CommandInput = {}): Promise<SeededEngine> {
+    const engine = await this.engine(input);
+    await this.run('reportEngine', { engineId: engine.id, status: 'RUNNING' });
+    return { ...engine, revision: 2 };
   }
 
   /** The tenant that an input names, or a new one. */

@@ -20,14 +20,19 @@ export interface CommandScope {
 export interface Change<Payload> {
   readonly payload: Payload;
   /** Absent: nothing was changed, so there is nothing to record. */
-  readonly changed?: {
-    readonly target: { readonly type: NodeType; readonly id: string };
-    /** The tenant whose audit chain the row joins; absent: the deployment's. */
-    readonly tenantId?: string;
-    /** The whole row in the graph's words, as it was and as it is; what is equal in both is left out of the log. */
-    readonly before?: JsonObject;
-    readonly after?: JsonObject;
-  };
+  readonly changed?: ChangedRow;
+  /** Rows that changed with it and that the audit log tells of by themselves. */
+  readonly alsoChanged?: readonly ChangedRow[];
+}
+
+/** One row that a command changed. */
+export interface ChangedRow {
+  readonly target: { readonly type: NodeType; readonly id: string };
+  /** The tenant whose audit chain the row joins; absent: the deployment's. */
+  readonly tenantId?: string;
+  /** The whole row in the graph's words, as it was and as it is; what is equal in both is left out of the log. */
+  readonly before?: JsonObject;
+  readonly after?: JsonObject;
 }
 
 export type UserErrorClass = new (...parameters: never[]) => UserError;

@@ -7,7 +7,7 @@ import { type AuditRecord, actorOf, type JsonObject } from '../audit.ts';
 import type { GraphContext } from '../context.ts';
 import { IdempotencyKeyReusedError, invalid, UserError, ValidationError } from '../errors.ts';
 import { decodeAnyId, IdProblem } from '../ids.ts';
-import type { Change, CommandDefinition, UserErrorClass } from './definition.ts';
+import type { ChangedRow, CommandDefinition, UserErrorClass } from './definition.ts';
 import { Idempotency, ReplayedError } from './idempotency.ts';
 import { idempotencyKeyRule, validate } from './validation.ts';
 
@@ -42,12 +42,16 @@ export async function runCommand<Input, Payload extends object>(
       const earlier = await idempotency?.claim(transaction);
       if (earlier !== undefined) return earlier;
       const now = clock.now();
-      const { payload, changed } = await behindFence(transaction, principal, () =>
+      const {
+        payload,
+        changed,
+        alsoChanged = [],
+      } = await behindFence(transaction, principal, () =>
         definition.run(services, { transaction, principal, now }, checked),
       );
-      if (changed !== undefined) {
-        const row = { ...attempt(definition, context, 'SUCCEEDED'), ...changed, ...difference(changed) };
-        await audit.record(transaction, row, [announcement(definition.name, changed)]);
+      for (const each of changed === undefined ? alsoChanged : [changed, ...alsoChanged]) {
+        const row = { ...attempt(definition, context, 'SUCCEEDED'), ...each, ...difference(each) };
+        await audit.record(transaction, row, [announcement(definition.name, each)]);
       }
       await idempotency?.keepPayload(transaction, payload);
       return payload;
@@ -137,7 +141,7 @@ function attempt(definition: AnyDefinition, context: GraphContext, outcome: Audi
 }
 
 /** Tells the rest of the system that a row changed; whoever needs its values reads them. */
-function announcement(command: string, { target, tenantId }: NonNullable<Change<never>['changed']>): OutboxEvent {
+function announcement(command: string, { target, tenantId }: ChangedRow): OutboxEvent {
   return {
     topic: `${target.type}.changed`,
     ...(tenantId === undefined ? {} : { tenantId }),

@@ -94,6 +94,34 @@ export const emailAddress = z
   )
   .refine((address) => address.length <= emailLengthMax, rule('TOO_LONG', `At most ${emailLengthMax} characters.`));
 
+/** What stands for itself when it is seen; spaces may stand between. Braille's blank counts as a symbol, and is none. */
+const visible = /^(?:(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{M}\p{N}\p{P}\p{S} ])*$/u;
+
+/** The name that other systems have for something, kept as it is given: what would have to be trimmed is refused. */
+export const externalId = z
+  .string()
+  .refine((id) => id !== '', rule('BLANK', 'An externalId has 1 to 255 characters.'))
+  .refine(
+    (id) => !/^\s|\s$/u.test(id),
+    rule('SURROUNDING_SPACE', 'An externalId neither begins nor ends with a space; it is not trimmed for you.'),
+  )
+  .pipe(plainText(255))
+  .refine(
+    (id) => visible.test(id),
+    rule('INVISIBLE', 'An externalId has characters that can be seen, with spaces between them at most.'),
+  );
+
+/** What an engine runs: an image's tag, or the whole reference of the image. */
+export const engineVersionText = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9_][\w.+:/@-]{0,254}$/,
+    rule(
+      'INVALID_VERSION',
+      'An engine version has 1 to 255 letters, digits and _ . + : / @ - and begins with a letter, a digit or _.',
+    ),
+  );
+
 /** How names are compared and sorted: without regard to case or to the way a character is composed. */
 export const foldName = (name: string): string => name.normalize('NFKC').toLowerCase();
 

@@ -32,7 +32,7 @@ export const tenants = defineEntity<Tenant>()({
   sorts: { nameFolded: 'text', weight: 'integer', createdAt: 'time' },
   unique: ['nameFolded'],
   owners: { tenant: 'id', product: 'shared', engine: 'shared', user: 'shared', app: 'shared' },
-  fields: { limits: limitColumns, teams: ['id'], users: ['id'], apps: ['id'] },
+  fields: { limits: limitColumns, teams: ['id'], users: ['id'], apps: ['id'], products: ['id'] },
   joins: { fairshareGroup: { entity: fairshareGroups, by: 'fairshareGroupId' } },
 });
 

@@ -1,6 +1,6 @@
 import type { Principal } from '../../access/principal.ts';
 import { visibleTo } from '../../access/visibility.ts';
-import type { Database } from '../../database/database.ts';
+import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import { ChildKinds, type Children } from '../../graph/children.ts';
@@ -41,6 +41,8 @@ interface DeletedTenantAnswer {
 type TenantData = Prisma.TenantUncheckedUpdateInput;
 
 const { sql } = Prisma;
+
+const statusOnly: Wanted = new Set(['status']);
 
 /** The customers of a deployment. */
 export class TenantService implements GroupMembers {
@@ -215,6 +217,12 @@ export class TenantService implements GroupMembers {
       throw new InvalidStateError('The tenant is archived; resume it before you add to it.', tenant.status, path);
     }
     return tenant;
+  }
+
+  /** The status of a tenant, as the transaction sees it; nothing when it was deleted meanwhile. */
+  async statusIn({ reader }: Transaction, tenantId: string): Promise<TenantRow['status'] | undefined> {
+    const tenant = await reader.find(tenants, [sql`t.id = ${tenantId}::uuid`], { wanted: statusOnly });
+    return tenant?.status;
   }
 
   /** Locks the row, applies what differs and counts the revision; nothing that differs means nothing is written. */

@@ -1,24 +1,7 @@
 import { z } from 'zod';
 import { metadataRule } from '../../graph/commands/metadata.ts';
-import { emailAddress, expectedRevision, idOf, plainText, rule } from '../../graph/commands/validation.ts';
+import { emailAddress, expectedRevision, externalId, idOf, plainText, rule } from '../../graph/commands/validation.ts';
 import { limitsRules } from '../limits/limits.ts';
-
-/** What stands for itself when it is seen; spaces may stand between. Braille's blank counts as a symbol, and is none. */
-const visible = /^(?:(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{M}\p{N}\p{P}\p{S} ])*$/u;
-
-/** The rules of an external id. It is kept as it is given: what would have to be trimmed or folded is refused. */
-const externalId = z
-  .string()
-  .refine((id) => id !== '', rule('BLANK', 'An externalId has 1 to 255 characters.'))
-  .refine(
-    (id) => !/^\s|\s$/u.test(id),
-    rule('SURROUNDING_SPACE', 'An externalId neither begins nor ends with a space; it is not trimmed for you.'),
-  )
-  .pipe(plainText(255))
-  .refine(
-    (id) => visible.test(id),
-    rule('INVISIBLE', 'An externalId has characters that can be seen, with spaces between them at most.'),
-  );
 
 /** What can be said of a user, apart from its team, which `moveUser` changes. */
 const details = {
