@@ -3,6 +3,7 @@ import type { GraphQLSchema } from 'graphql';
 import { type Logger, pino } from 'pino';
 import { Authenticator, type CredentialSource } from './access/authenticator.ts';
 import { type RootKeyFile, readOrMakeRootKey, rootKeySource } from './access/root-keys.ts';
+import { readOrMakeSealingKey, Sealer } from './access/sealing.ts';
 import { hashSecret } from './access/secrets.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/database.ts';
@@ -18,6 +19,9 @@ import { EngineAdmissionService } from './modules/engines/admission.ts';
 import { ProductMeter } from './modules/engines/meter.ts';
 import { EngineService } from './modules/engines/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { keysOf } from './modules/keys/children.ts';
+import { startKeys } from './modules/keys/module.ts';
+import type { UsageRecorder } from './modules/keys/usage.ts';
 import { LoginDirectory } from './modules/logins/directory.ts';
 import { LoginSource } from './modules/logins/login-source.ts';
 import { PolicyService } from './modules/products/policies.ts';
@@ -38,6 +42,7 @@ export interface App {
   readonly database: Database;
   readonly events: EventBus;
   readonly services: Services;
+  readonly keyUsage: UsageRecorder;
   readonly rejections: RejectionLog;
   readonly metrics: Metrics;
   /** The root admin key kept under the home folder, unless the configuration gives one. */
@@ -63,7 +68,7 @@ type Closer = () => unknown;
 /**
  * Starts the whole program: database, migrations, services, graph, HTTP.
  *
- * @throws {EmbeddedPostgresError | MigrationError | RootKeyError | ListenError} when a part of it cannot start; those that had started
+ * @throws {EmbeddedPostgresError | MigrationError | KeptFileError | ConfigError | ListenError} when a part of it cannot start; those that had started
  * are stopped again
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
@@ -105,6 +110,19 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const engines = new EngineService(database, tenants, products, meter);
     const engineAdmission = new EngineAdmissionService(tenants, products, meter);
     const audit = new AuditService(database, events);
+    const metrics = new Metrics(database.pool);
+    const keys = await startKeys({
+      config,
+      database,
+      events,
+      clock,
+      log,
+      tenants,
+      onVerified: (refusal) => metrics.keyVerifications.inc({ result: refusal ?? 'VALID' }),
+    });
+    closers.push(() => keys.close());
+    tenants.addChildren(keysOf('tenantId'));
+    users.addChildren(keysOf('userId'));
     const services: Services = {
       audit,
       engineAdmission,
@@ -115,27 +133,36 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       teams,
       tenants,
       users,
+      ...keys.services,
     };
 
     const rejections = new RejectionLog({ database, audit, clock, log });
     rejections.start(rejectionFlushMs);
     closers.push(() => rejections.close());
 
-    const rootKey = config.rootKeys.sha256.length === 0 ? await readOrMakeRootKey(config.home) : undefined;
+    const needsRootKey = config.rootKeys.enabled && config.rootKeys.sha256.length === 0;
+    if (!config.rootKeys.enabled) await keys.services.keys.expectAdminKey(clock.now());
+    const rootKey = needsRootKey ? await readOrMakeRootKey(config.home) : undefined;
     const rootKeys = rootKey === undefined ? config.rootKeys.sha256 : [hashSecret(rootKey.key).toString('hex')];
     const directory = new LoginDirectory({ tenants, users }, events);
     closers.push(() => directory.close());
     const logins = new LoginSource(config.oidcIssuers, { directory, clock, log });
-    const metrics = new Metrics(database.pool);
+    const [sealingKey, ...olderSealingKeys] = config.keys.sealingKeys;
+    const sealer = new Sealer([sealingKey ?? (await readOrMakeSealingKey(config.home)), ...olderSealingKeys]);
     const server = await listen({
       config,
       schema,
       log,
       metrics,
-      authenticator: new Authenticator([rootKeySource(rootKeys), logins, ...(options.credentialSources ?? [])]),
+      authenticator: new Authenticator([
+        rootKeySource(rootKeys),
+        logins,
+        keys.credentials,
+        ...(options.credentialSources ?? []),
+      ]),
       budget: new LocalCostBudget(config.graph.cost, clock),
       presenter: new ErrorPresenter({ log, suggestions: config.graph.suggestions }),
-      program: { services, database, audit, clock },
+      program: { services, database, audit, clock, sealer },
       isReady: () => migrationsAreApplied(database.pool).catch(() => false),
       onRejected: (reason, info) => {
         metrics.rejectedRequests.inc({ reason });
@@ -151,6 +178,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       database,
       events,
       services,
+      keyUsage: keys.usage,
       rejections,
       metrics,
       rootKey,

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics } from 'prom-client';
-import { RootKeyError } from './access/root-keys.ts';
+import { KeptFileError } from './access/kept-file.ts';
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { EmbeddedPostgresError } from './database/embedded.ts';
@@ -10,7 +10,7 @@ import { ListenError } from './server/http.ts';
 const exitCodes = { configuration: 78, unavailable: 69, failure: 1 } as const;
 
 /** Failures that an operator mends: the message is all they need. */
-const expectedFailures = [EmbeddedPostgresError, MigrationError, RootKeyError, ListenError];
+const expectedFailures = [EmbeddedPostgresError, MigrationError, KeptFileError, ListenError];
 
 async function main(): Promise<void> {
   let starting: Promise<App> | undefined;

@@ -1,7 +1,7 @@
-import { randomUUID, timingSafeEqual } from 'node:crypto';
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
 import type { CredentialSource } from './authenticator.ts';
+import { readOrMakeFile } from './kept-file.ts';
 import type { Principal } from './principal.ts';
 import { allScopes } from './scopes.ts';
 import { hashSecret, makeSecret } from './secrets.ts';
@@ -34,37 +34,17 @@ export interface RootKeyFile {
   readonly created: boolean;
 }
 
-/** The file that should hold the root admin key does not. */
-export class RootKeyError extends Error {
-  override readonly name = 'RootKeyError';
-}
-
 /**
  * Reads the root admin key kept under `home`, or makes it there, readable by the owner alone.
  *
- * @throws {RootKeyError} when the file holds something else
+ * @throws {KeptFileError} when the file holds something else
  */
 export async function readOrMakeRootKey(home: string): Promise<RootKeyFile> {
   const path = join(home, 'admin-key');
-  await mkdir(home, { recursive: true });
-  const key = makeSecret('flr');
-  // Processes in containers that share the folder can have the same number.
-  const draft = join(home, `admin-key.${randomUUID()}`);
-  try {
-    await writeFile(draft, `${key}\n`, { mode: 0o600, flag: 'wx', flush: true });
-    // A link fails when the name exists: of two processes that start at once, one makes the key and both use it.
-    await link(draft, path);
-    return { path, key, created: true };
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-  const kept = (await readFile(path, 'utf8')).trim();
-  if (!/^\S{32,}$/.test(kept)) {
-    throw new RootKeyError(
-      `${path} does not hold an admin key. Delete the file to have a new key made, then start again.`,
-    );
-  }
-  return { path, key: kept, created: false };
+  const { text, created } = await readOrMakeFile(path, {
+    make: () => makeSecret('flr_'),
+    isValid: (kept) => /^\S{32,}$/.test(kept),
+    wrong: `${path} does not hold an admin key. Delete the file to have a new key made, then start again.`,
+  });
+  return { path, key: text, created };
 }

@@ -10,16 +10,32 @@ function base62(value: bigint, length: number): string {
 }
 
 /**
- * Makes a secret of 256 random bits: `<prefix>_<43 characters>_<6 characters>`.
+ * Makes a secret of 256 random bits: `<prefix><43 characters>_<6 characters>`.
  *
  * The prefix lets scanners find a leaked one, the checksum lets a mistyped one be refused without a look-up.
+ *
+ * @param prefix with its separator: `fl_user_`
  */
 export function makeSecret(prefix: string): string {
-  const body = `${prefix}_${base62(BigInt(`0x${randomBytes(32).toString('hex')}`), 43)}`;
+  const body = `${prefix}${base62(BigInt(`0x${randomBytes(32).toString('hex')}`), 43)}`;
   return `${body}_${checksum(body)}`;
 }
 
 const checksum = (body: string): string => base62(BigInt(crc32(body)), 6);
 
-/** What is stored of a secret. It has 256 random bits, so a plain hash cannot be searched. */
+/** Whether a text has the form of a secret that was made here, and its checksum is wrong: it was mistyped or cut. */
+export function isMistyped(text: string, prefixes: ReadonlySet<string>): boolean {
+  const match = /^(.+?)([0-9A-Za-z]{43})_([0-9A-Za-z]{6})$/.exec(text);
+  if (match === null) return false;
+  const [, prefix = '', random = '', given] = match;
+  return prefixes.has(prefix) && checksum(`${prefix}${random}`) !== given;
+}
+
+/** How many of the random characters are shown, so that people can tell keys apart. */
+const shownCharacters = 4;
+
+/** The beginning of a secret, which may be shown: it says nothing about the rest. */
+export const startOf = (secret: string, prefix: string): string => secret.slice(0, prefix.length + shownCharacters);
+
+/** SHA-256, from which what is stored of a secret is made. It has 256 random bits, so its hash cannot be searched. */
 export const hashSecret = (secret: string): Buffer => hash('sha256', secret, 'buffer');

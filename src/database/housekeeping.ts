@@ -1,21 +1,25 @@
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
 
-const intervalMs = 10 * 60_000;
+const intervalMs = 60_000;
 
 /**
- * Removes what is of no more use: answers to idempotency keys whose time is over, and events that every process has long
- * heard. Any number of processes may do so.
+ * Removes what is of no more use: answers to idempotency keys whose time is over and the sealed secrets of younger
+ * ones, and events that every process has long heard. Any number of processes may do so.
  *
  * @param now the time by which answers expire; events have theirs from the database
  */
 export async function clean({ prisma }: Database, now: Date): Promise<void> {
   await prisma.idempotencyRecord.deleteMany({ where: { expiresAt: { lte: now } } });
+  await prisma.idempotencyRecord.updateMany({
+    where: { sealedUntil: { lte: now } },
+    data: { sealedSecrets: null, sealedUntil: null },
+  });
   await prisma.$executeRaw`DELETE FROM outbox_event WHERE occurred_at < now() - interval '24 hours'`;
 }
 
 /**
- * Cleans now and every ten minutes.
+ * Cleans now and every minute.
  *
  * @returns ends it, once what it is doing is done
  */

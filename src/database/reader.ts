@@ -35,6 +35,11 @@ export class Reader {
     this.#send = send;
   }
 
+  /** What a statement of the caller's own gives, for what is no entity. */
+  raw(statement: Prisma.Sql): Promise<Record<string, unknown>[]> {
+    return this.#send(statement);
+  }
+
   /** The rows with these ids that meet the conditions, by id. */
   async byIds<Row extends { id: string }>(
     entity: Entity<Row>,

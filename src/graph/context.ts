@@ -1,4 +1,5 @@
 import type { Principal } from '../access/principal.ts';
+import type { Sealer } from '../access/sealing.ts';
 import type { Database } from '../database/database.ts';
 import type { AuditRecorder } from './audit.ts';
 import type { RequestInfo } from './request-info.ts';
@@ -19,6 +20,8 @@ export interface GraphContext {
   readonly database: Database;
   readonly audit: AuditRecorder;
   readonly clock: Clock;
+  /** Encrypts what may be kept for a short time only. */
+  readonly sealer: Sealer;
 }
 
 /** Where time comes from; tests set their own. */

@@ -37,6 +37,9 @@ export const userErrorCodes = {
   PRODUCT_HAS_ENGINES: 'The product has engines; ask for them to be drained with `drainEngines: true`.',
   ENGINE_ALREADY_EXISTS: 'The user has an engine of the product already: there is one for each user.',
   QUOTA_EXCEEDED: 'As many engines exist as the policy of the product allows.',
+  PRIVILEGE_ESCALATION: 'A key would be able to do more than the credential that asks for it.',
+  ROTATION_IN_PROGRESS: 'The key is being rotated already.',
+  LAST_ADMIN_KEY: 'Nobody could manage the deployment any more.',
   DEFAULT_GROUP_PROTECTED: 'The group `default` always exists under its name.',
 } as const;
 

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import type { Clock } from './context.ts';
 
 /** The loaders of one request: what is asked of many parents is read for all of them at once. */
 const loaders = new WeakMap<object, Map<string, DataLoader<string, unknown>>>();
@@ -36,4 +37,15 @@ export async function loadReference<Row>(
     return ids.map((each) => rows.get(each) ?? null);
   });
   return loader.load(id);
+}
+
+const times = new WeakMap<object, Date>();
+
+/** One time for the whole of a request: lists that compare with it are the same list for every parent. */
+export function requestTime(context: { readonly clock: Clock }): Date {
+  const known = times.get(context);
+  if (known !== undefined) return known;
+  const now = context.clock.now();
+  times.set(context, now);
+  return now;
 }

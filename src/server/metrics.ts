@@ -9,6 +9,7 @@ export class Metrics {
   readonly operationSeconds: Histogram<'type' | 'outcome'>;
   readonly operationCost: Counter;
   readonly rejectedRequests: Counter<'reason'>;
+  readonly keyVerifications: Counter<'result'>;
   readonly sockets: Gauge;
   readonly subscriptions: Gauge;
 
@@ -30,6 +31,12 @@ export class Metrics {
       name: 'fairlead_rejected_requests_total',
       help: 'Requests and sockets without a valid credential.',
       labelNames: ['reason'],
+      registers,
+    });
+    this.keyVerifications = new Counter({
+      name: 'fairlead_key_verifications_total',
+      help: 'Keys that gateways asked about, by what they were told: VALID or the reason of the refusal.',
+      labelNames: ['result'],
       registers,
     });
     this.sockets = new Gauge({ name: 'fairlead_sockets', help: 'Open WebSockets.', registers });

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
-import { RootKeyError, type RootKeyFile, readOrMakeRootKey, rootKeySource } from '../../src/access/root-keys.ts';
+import { KeptFileError } from '../../src/access/kept-file.ts';
+import { type RootKeyFile, readOrMakeRootKey, rootKeySource } from '../../src/access/root-keys.ts';
 import { allScopes } from '../../src/access/scopes.ts';
 import { hashSecret } from '../../src/access/secrets.ts';
 import { readConfig } from '../../src/config.ts';
@@ -124,7 +125,7 @@ describe('the file of the root admin key', () => {
     await mkdir(home);
     await writeFile(join(home, 'admin-key'), content);
     const reading = readOrMakeRootKey(home);
-    await expect(reading).rejects.toBeInstanceOf(RootKeyError);
+    await expect(reading).rejects.toBeInstanceOf(KeptFileError);
     await expect(reading).rejects.toThrow(
       `${join(home, 'admin-key')} does not hold an admin key. Delete the file to have a new key made, then start again.`,
     );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Sealer } from '../../src/access/sealing.ts';
 import { Prisma } from '../../src/database/generated/client.ts';
 import { Idempotency, ReplayedError } from '../../src/graph/commands/idempotency.ts';
 import {
@@ -19,6 +20,8 @@ import { undone } from '../testkit/rollback.ts';
 const { app, clock } = await startTestApp();
 const { database } = app;
 
+const sealer = new Sealer([{ version: 1, key: Buffer.alloc(32, 1) }]);
+
 const errors = [
   NotFoundError,
   NameTakenError,
@@ -35,6 +38,7 @@ const attemptAt = (key: string, over: { input?: unknown; command?: string; crede
     command: 'createTenant',
     input: { name: 'x' },
     errors,
+    sealer,
     now: clock.now(),
     ...over,
   });

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Principal } from '../../access/principal.ts';
 import type { RequiredScopes } from '../../access/scopes.ts';
 import type { Transaction } from '../../database/database.ts';
+import type { OutboxEvent } from '../../live/outbox.ts';
 import type { JsonObject } from '../audit.ts';
 import type { GraphSchemaTypes } from '../builder.ts';
 import type { Services } from '../context.ts';
@@ -23,11 +24,14 @@ export interface Change<Payload> {
   readonly changed?: ChangedRow;
   /** Rows that changed with it and that the audit log tells of by themselves. */
   readonly alsoChanged?: readonly ChangedRow[];
+  /** What else the rest of the system has to hear, besides that these rows changed. */
+  readonly events?: readonly OutboxEvent[];
 }
 
 /** One row that a command changed. */
 export interface ChangedRow {
-  readonly target: { readonly type: NodeType; readonly id: string };
+  /** Absent: no single row, and nothing is announced but `events`. */
+  readonly target?: { readonly type: NodeType; readonly id: string };
   /** The tenant whose audit chain the row joins; absent: the deployment's. */
   readonly tenantId?: string;
   /** The whole row in the graph's words, as it was and as it is; what is equal in both is left out of the log. */
@@ -45,7 +49,7 @@ export interface CommandDefinition<Input, Payload extends object> {
   /** What the caller needs: any one of the lists, all of its scopes. */
   readonly scopes: RequiredScopes;
   /** What a refused attempt was aimed at, as far as the input says it. */
-  readonly target: { readonly type: NodeType; readonly field?: keyof Input & string };
+  readonly target?: { readonly type: NodeType; readonly field?: keyof Input & string };
   /** The fields of the input in the graph; `idempotencyKey` is added to them. */
   readonly fields: (t: PothosSchemaTypes.InputFieldBuilder<GraphSchemaTypes, 'InputObject'>) => InputFieldMap;
   /** The rules of the same fields. What it makes of them is what `run` gets. */

@@ -1,13 +1,19 @@
 import { hash } from 'node:crypto';
 import superjson, { type SuperJSONResult } from 'superjson';
+import { z } from 'zod';
+import type { Sealer } from '../../access/sealing.ts';
 import { canonicalJson } from '../../database/canonical-json.ts';
 import type { Transaction } from '../../database/database.ts';
-import { Prisma } from '../../database/generated/client.ts';
+import { type IdempotencyRecord, Prisma } from '../../database/generated/client.ts';
 import { IdempotencyKeyReusedError, type UserError } from '../errors.ts';
+import { OneTimeSecret } from '../one-time-secret.ts';
 import type { UserErrorClass } from './definition.ts';
 
 /** How long an answer can be had again. */
 const keptForMs = 24 * 60 * 60 * 1000;
+
+/** How long the secrets of an answer can be had again. */
+const secretsKeptForMs = 10 * 60 * 1000;
 
 interface Attempt {
   readonly credentialId: string;
@@ -16,6 +22,7 @@ interface Attempt {
   /** What was asked, without the key. */
   readonly input: unknown;
   readonly errors: readonly UserErrorClass[];
+  readonly sealer: Sealer;
   readonly now: Date;
 }
 
@@ -27,6 +34,18 @@ answers.registerCustom<Prisma.Decimal, string>(
     deserialize: (text) => new Prisma.Decimal(text),
   },
   'Decimal',
+);
+
+/** The secrets of the answer that is being written or read. It is used without a pause in between, by one answer at a time. */
+let secretsAtHand: (string | null)[] = [];
+
+answers.registerCustom<OneTimeSecret, number>(
+  {
+    isApplicable: (value): value is OneTimeSecret => value instanceof OneTimeSecret,
+    serialize: ({ value }) => secretsAtHand.push(value) - 1,
+    deserialize: (index) => new OneTimeSecret(secretsAtHand[index] ?? null),
+  },
+  'OneTimeSecret',
 );
 
 /** An error that an earlier attempt was answered with: it is on record already. */
@@ -64,22 +83,45 @@ export class Idempotency<Payload> {
     });
     if (Buffer.compare(earlier.inputHash, this.#inputHash) !== 0) throw new IdempotencyKeyReusedError();
     // `keepPayload` or `keepError` wrote it in the transaction that took the key.
-    return this.#read(earlier.answer as unknown as SuperJSONResult);
+    return this.#read(earlier.answer as unknown as SuperJSONResult, this.#secretsOf(earlier));
   }
 
   /** Stores the payload in the transaction that claimed the key. */
   async keepPayload({ prisma }: Transaction, payload: Payload): Promise<void> {
     const { credentialId, key } = this.#attempt;
+    const { answer, secrets } = stored({ payload });
     await prisma.idempotencyRecord.update({
       where: { credentialId_key: { credentialId, key } },
-      data: { answer: stored({ payload }) },
+      data: { answer, ...(secrets.length === 0 ? {} : this.#sealed(secrets)) },
       select: { key: true },
     });
   }
 
+  /** Secrets are kept apart from the answer: encrypted, for this credential and this key alone, and not for long. */
+  #sealed(secrets: readonly (string | null)[]) {
+    const { now, sealer } = this.#attempt;
+    return {
+      sealedSecrets: sealer.seal(JSON.stringify(secrets), this.#owner),
+      sealedUntil: new Date(now.getTime() + secretsKeptForMs),
+    };
+  }
+
+  #secretsOf({ sealedSecrets, sealedUntil }: IdempotencyRecord): (string | null)[] {
+    const { now, sealer } = this.#attempt;
+    if (sealedSecrets === null || sealedUntil === null || sealedUntil <= now) return [];
+    const opened = sealer.open(sealedSecrets, this.#owner);
+    return opened === undefined ? [] : z.array(z.string().nullable()).parse(JSON.parse(opened));
+  }
+
+  /** What the sealed secrets are bound to. */
+  get #owner(): string {
+    const { credentialId, key } = this.#attempt;
+    return canonicalJson(['idempotency_record', credentialId, key]);
+  }
+
   /** Stores a refusal. The claim was undone with the refused transaction, so another attempt may have been quicker. */
   async keepError({ prisma }: Transaction, error: UserError): Promise<void> {
-    await this.#take(prisma, stored({ errorName: error.name, error: { ...error, message: error.message } }));
+    await this.#take(prisma, stored({ errorName: error.name, error: { ...error, message: error.message } }).answer);
   }
 
   /** Whether the key was free, or free again after its time. */
@@ -92,14 +134,17 @@ export class Idempotency<Payload> {
       VALUES (${credentialId}, ${key}, ${command}, ${this.#inputHash}, ${answer}::jsonb, ${now}::timestamptz, ${expiresAt}::timestamptz)
       ON CONFLICT (credential_id, key) DO UPDATE
         SET command = excluded.command, input_hash = excluded.input_hash, answer = excluded.answer,
-            created_at = excluded.created_at, expires_at = excluded.expires_at
+            created_at = excluded.created_at, expires_at = excluded.expires_at,
+            sealed_secrets = NULL, sealed_until = NULL
         WHERE record.expires_at <= ${now}::timestamptz
     `;
     return taken === 1;
   }
 
-  #read(stored: SuperJSONResult): Payload {
+  #read(stored: SuperJSONResult, secrets: (string | null)[]): Payload {
+    secretsAtHand = secrets;
     const answer = answers.deserialize<{ payload: Payload } | { errorName: string; error: object }>(stored);
+    secretsAtHand = [];
     if ('payload' in answer) return answer.payload;
     const errorClass = this.#attempt.errors.find((candidate) => candidate.name === answer.errorName);
     if (errorClass === undefined)
@@ -108,6 +153,11 @@ export class Idempotency<Payload> {
   }
 }
 
-/** superjson gives plain JSON; Prisma's type for that asks for an index signature. */
-const stored = (answer: object): Prisma.InputJsonObject =>
-  answers.serialize(answer) as unknown as Prisma.InputJsonObject;
+function stored(answer: object): { answer: Prisma.InputJsonObject; secrets: (string | null)[] } {
+  secretsAtHand = [];
+  // superjson gives plain JSON; Prisma's type for that asks for an index signature.
+  const json = answers.serialize(answer) as unknown as Prisma.InputJsonObject;
+  const secrets = secretsAtHand;
+  secretsAtHand = [];
+  return { answer: json, secrets };
+}

@@ -22,7 +22,7 @@ export async function runCommand<Input, Payload extends object>(
   context: GraphContext,
   operation: OperationDefinitionNode,
 ): Promise<Payload> {
-  const { audit, clock, database, principal, services } = context;
+  const { audit, clock, database, principal, sealer, services } = context;
   const { idempotencyKey: keyInInput, ...fields } = input;
   let idempotency: Idempotency<Payload> | undefined;
   try {
@@ -35,6 +35,7 @@ export async function runCommand<Input, Payload extends object>(
         command: definition.name,
         input: fields,
         errors,
+        sealer,
         now: clock.now(),
       });
     }
@@ -46,12 +47,14 @@ export async function runCommand<Input, Payload extends object>(
         payload,
         changed,
         alsoChanged = [],
+        events = [],
       } = await behindFence(transaction, principal, () =>
         definition.run(services, { transaction, principal, now }, checked),
       );
-      for (const each of changed === undefined ? alsoChanged : [changed, ...alsoChanged]) {
+      const all = changed === undefined ? alsoChanged : [changed, ...alsoChanged];
+      for (const [index, each] of all.entries()) {
         const row = { ...attempt(definition, context, 'SUCCEEDED'), ...each, ...difference(each) };
-        await audit.record(transaction, row, [announcement(definition.name, each)]);
+        await audit.record(transaction, row, [...announcement(definition.name, each), ...(index === 0 ? events : [])]);
       }
       await idempotency?.keepPayload(transaction, payload);
       return payload;
@@ -141,17 +144,19 @@ function attempt(definition: AnyDefinition, context: GraphContext, outcome: Audi
 }
 
 /** Tells the rest of the system that a row changed; whoever needs its values reads them. */
-function announcement(command: string, { target, tenantId }: ChangedRow): OutboxEvent {
-  return {
+function announcement(command: string, { target, tenantId }: ChangedRow): OutboxEvent[] {
+  if (target === undefined) return [];
+  const event = {
     topic: `${target.type}.changed`,
     ...(tenantId === undefined ? {} : { tenantId }),
     payload: { id: target.id, command },
   };
+  return [event];
 }
 
 /** What an attempt that was not carried out was aimed at. Its row joins the chain of whoever tried. */
 function aim({ target }: AnyDefinition, input: RawInput): Pick<AuditRecord, 'target'> {
-  const id = target.field === undefined ? undefined : input[target.field];
+  const id = target?.field === undefined ? undefined : input[target.field];
   if (typeof id !== 'string') return {};
   try {
     const { type, uuid } = decodeAnyId(id);

@@ -1,0 +1,171 @@
+import { visibleTo } from '../../access/visibility.ts';
+import { Prisma } from '../../database/generated/client.ts';
+import type { JsonObject } from '../../graph/audit.ts';
+import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { invalid, UserError } from '../../graph/errors.ts';
+import { encodeId } from '../../graph/ids.ts';
+import type { OneTimeSecret } from '../../graph/one-time-secret.ts';
+import type { OutboxEvent } from '../../live/outbox.ts';
+import { type ApiKeyRow, apiKeys } from './entity.ts';
+import { refuseEscalation } from './escalation.ts';
+import { type KeyFilter, keyConditions } from './filter.ts';
+import type { KeyRotation } from './rotation.ts';
+import type { KeyService } from './service.ts';
+
+/** Keys that one command rotates: every one of them is a new secret in the answer. */
+const rotatedMax = 1_000;
+
+const { sql, join } = Prisma;
+
+export interface BulkOptions {
+  readonly filter: KeyFilter;
+  readonly dryRun: boolean;
+}
+
+export interface RotatedKey {
+  readonly key: ApiKeyRow;
+  readonly secret: OneTimeSecret | null;
+  readonly retiringUntil: Date | null;
+  /** Why this one was left as it was. */
+  readonly error: UserError | null;
+}
+
+export interface BulkRotation {
+  readonly dryRun: boolean;
+  readonly matchedCount: number;
+  readonly rotatedCount: number;
+  readonly results: readonly RotatedKey[];
+}
+
+export interface BulkRevocation {
+  readonly dryRun: boolean;
+  readonly matchedCount: number;
+}
+
+/** Changes many keys by a filter. */
+export class KeyBulk {
+  readonly #keys: KeyService;
+  readonly #rotation: KeyRotation;
+
+  constructor(keys: KeyService, rotation: KeyRotation) {
+    this.#keys = keys;
+    this.#rotation = rotation;
+  }
+
+  /** Rotates each key that the filter finds, and says of those that cannot be why. */
+  async rotate(
+    scope: CommandScope,
+    input: BulkOptions & {
+      overlapSeconds?: number | null | undefined;
+      duringOverlap: 'REFUSE' | 'RETIRE_OLDEST';
+    },
+  ): Promise<Change<BulkRotation>> {
+    const { filter, dryRun, duringOverlap } = input;
+    const overlapSeconds = this.#rotation.overlap(input.overlapSeconds);
+    const keys = await this.#matching(scope, filter, sql`LIMIT ${rotatedMax + 1}`);
+    if (keys.length > rotatedMax) {
+      throw invalid(
+        ['filter'],
+        'TOO_MANY',
+        `The filter finds more than ${rotatedMax} keys; rotate them in several parts.`,
+      );
+    }
+    const results: RotatedKey[] = [];
+    for (const key of keys) {
+      results.push(await this.#rotateOne(scope, key, { overlapSeconds, duringOverlap, dryRun }));
+    }
+    const rotated = results.filter(({ error }) => error === null);
+    const payload = { dryRun, matchedCount: keys.length, rotatedCount: dryRun ? 0 : rotated.length, results };
+    const after = { keyIds: rotated.map(({ key }) => encodeId('ApiKey', key.id)), overlapSeconds };
+    return dryRun || rotated.length === 0
+      ? unchanged(payload)
+      : changedInBulk(
+          scope,
+          payload,
+          rotated.map(({ key }) => key),
+          after,
+        );
+  }
+
+  async #rotateOne(
+    scope: CommandScope,
+    key: ApiKeyRow,
+    options: { overlapSeconds: number; duringOverlap: 'REFUSE' | 'RETIRE_OLDEST'; dryRun: boolean },
+  ): Promise<RotatedKey> {
+    try {
+      if (options.dryRun) {
+        this.#rotation.refuseEnded(key, scope.now);
+        await refuseEscalation(scope, key);
+        return { key, secret: null, retiringUntil: null, error: null };
+      }
+      const { payload } = await this.#rotation.rotate(scope, { ...options, keyId: key.id });
+      return { ...payload, error: null };
+    } catch (error) {
+      // Found before anything of this key was written, so the others are carried out.
+      if (error instanceof UserError) return { key, secret: null, retiringUntil: null, error };
+      throw error;
+    }
+  }
+
+  /** Revokes every key that the filter finds, however many. */
+  async revoke(
+    scope: CommandScope,
+    { filter, dryRun, reason }: BulkOptions & { reason?: string | null | undefined },
+  ): Promise<Change<BulkRevocation>> {
+    const { now, transaction } = scope;
+    const keys = await this.#matching(scope, filter, Prisma.empty);
+    const live = keys.filter(({ revokedAt }) => revokedAt === null);
+    const payload = { dryRun, matchedCount: live.length };
+    if (dryRun || live.length === 0) return unchanged(payload);
+    await transaction.prisma.$executeRaw`
+      UPDATE api_key SET revoked_at = ${now}, revoked_reason = ${reason ?? null}, revision = revision + 1, updated_at = ${now}
+      WHERE id = ANY(${live.map(({ id }) => id)}::uuid[])
+    `;
+    // After the update, so that those which are revoked together do not vouch for each other.
+    for (const key of live) await this.#keys.guardLastAdminKey(scope, key, { ...key, revokedAt: now });
+    return changedInBulk(scope, payload, live, {
+      keyIds: live.map(({ id }) => encodeId('ApiKey', id)),
+      reason: reason ?? null,
+    });
+  }
+
+  /** The keys that a filter finds, locked in the order of their ids. */
+  async #matching(
+    { now, principal, transaction }: CommandScope,
+    filter: KeyFilter,
+    limit: Prisma.Sql,
+  ): Promise<ApiKeyRow[]> {
+    const where = [...keyConditions(filter, now), ...visibleTo(apiKeys, principal)];
+    const locked = await transaction.prisma.$queryRaw<{ id: string }[]>`
+      SELECT t.id FROM api_key AS t WHERE ${join(where, ' AND ')} ORDER BY t.id ${limit} FOR NO KEY UPDATE
+    `;
+    const rows = await transaction.reader.byIds(
+      apiKeys,
+      locked.map(({ id }) => id),
+    );
+    return locked.flatMap(({ id }) => rows.get(id) ?? []);
+  }
+}
+
+/** One row of the audit log, and one announcement that makes everyone look at keys anew. */
+function changedInBulk<Payload>(
+  { principal }: CommandScope,
+  payload: Payload,
+  keys: readonly ApiKeyRow[],
+  after: JsonObject,
+): Change<Payload> {
+  const [first] = keys;
+  if (first === undefined) return unchanged(payload);
+  const tenantIds = new Set(keys.map(({ tenantId }) => tenantId));
+  const tenantId = principal.tenantId ?? (tenantIds.size === 1 ? first.tenantId : null);
+  const event: OutboxEvent = {
+    topic: 'ApiKey.changedInBulk',
+    ...(tenantId === null ? {} : { tenantId }),
+    payload: { count: keys.length },
+  };
+  return {
+    payload,
+    changed: { ...(tenantId === null ? {} : { tenantId }), after },
+    events: [event],
+  };
+}

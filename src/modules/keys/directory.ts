@@ -1,0 +1,92 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { SecretHasher } from '../../access/secret-hasher.ts';
+import { hashSecret, isMistyped } from '../../access/secrets.ts';
+import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
+import type { EventBus } from '../../live/event-bus.ts';
+import { InvalidatedCache } from '../../live/invalidated-cache.ts';
+import { type KeyRecord, readRecord, recordColumns } from './record.ts';
+
+interface Parts {
+  readonly database: Database;
+  readonly events: EventBus;
+  readonly hasher: SecretHasher;
+  readonly prefixes: ReadonlySet<string>;
+  /** Keys that are kept in memory; 0 keeps none. */
+  readonly cacheEntries: number;
+}
+
+/** What is known of a presented secret. */
+export type Lookup = KeyRecord | 'MALFORMED' | 'NOT_FOUND';
+
+const { sql, join } = Prisma;
+
+/**
+ * Finds the key that a secret belongs to. What was found is kept in memory until something that it depends on changes;
+ * deadlines are not part of what is kept, so they are exact.
+ */
+export class KeyDirectory {
+  readonly #parts: Parts;
+  readonly #cache: InvalidatedCache<KeyRecord | undefined> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#cache =
+      parts.cacheEntries === 0
+        ? undefined
+        : new InvalidatedCache(parts.events, {
+            maxEntries: parts.cacheEntries,
+            types: ['ApiKey', 'Tenant', 'Team', 'User', 'App', 'Product', 'Engine'],
+          });
+  }
+
+  async find(secret: string): Promise<Lookup> {
+    if (isMistyped(secret, this.#parts.prefixes)) return 'MALFORMED';
+    return (await this.#findBy(hashSecret(secret))) ?? 'NOT_FOUND';
+  }
+
+  /** By the SHA-256 of the secret. */
+  async #findBy(sha256: Buffer): Promise<KeyRecord | undefined> {
+    if (this.#cache === undefined) return this.#read(sha256);
+    return this.#cache.get(sha256.toString('base64'), async () => {
+      const value = await this.#read(sha256);
+      return { value, dependsOn: value === undefined ? [] : dependenciesOf(value) };
+    });
+  }
+
+  async #read(sha256: Buffer): Promise<KeyRecord | undefined> {
+    const candidates = [...this.#parts.hasher.candidates(sha256).values()];
+    const raw = await this.#parts.database.reader.raw(sql`
+      SELECT ${recordColumns}
+      FROM api_key_secret AS s
+      JOIN api_key AS k ON k.id = s.key_id
+      LEFT JOIN tenant AS t ON t.id = k.tenant_id
+      LEFT JOIN tenant_user AS u ON u.id = k.user_id
+      LEFT JOIN team AS g ON g.id = u.team_id
+      LEFT JOIN product AS p ON p.id = k.product_id
+      LEFT JOIN engine AS e ON e.id = k.engine_id
+      LEFT JOIN app AS a ON a.id = k.app_id
+      WHERE s.hash IN (${join(candidates)})
+    `);
+    const found = raw
+      .map(readRecord)
+      .find(({ hash }) => candidates.some((candidate) => timingSafeEqual(candidate, hash)));
+    return found;
+  }
+
+  /** By many hashes at once; of those that belong to no key nothing is said. */
+  async idsOf(sha256s: readonly Buffer[]): Promise<string[]> {
+    const candidates = sha256s.flatMap((sha256) => [...this.#parts.hasher.candidates(sha256).values()]);
+    const rows = await this.#parts.database.reader.raw(
+      sql`SELECT DISTINCT key_id AS id FROM api_key_secret WHERE hash = ANY(${candidates}::bytea[])`,
+    );
+    return rows.map(({ id }) => String(id));
+  }
+
+  close(): void {
+    this.#cache?.close();
+  }
+}
+
+const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyRecord): string[] =>
+  [key.id, tenant?.id, user?.id, user?.team?.id, product?.id, engine?.id, app?.id].filter((id) => id !== undefined);

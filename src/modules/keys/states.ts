@@ -1,0 +1,67 @@
+import { Prisma } from '../../database/generated/client.ts';
+import type { ApiKeyRow, ApiKeySecretRow } from './entity.ts';
+
+const { sql } = Prisma;
+
+/** How long before its end a key counts as expiring. */
+export const expiringDays = 7;
+const expiringMs = expiringDays * 24 * 60 * 60 * 1000;
+
+/** The states of a key. Where several are true, the first of this list is the one that is shown. */
+export const keyStates = {
+  REVOKED: { description: 'Refused for good.' },
+  EXPIRED: { description: 'Refused since its `expiresAt`.' },
+  DISABLED: { description: 'Refused until it is enabled again.' },
+  ROTATING: { description: 'Accepted, for a while with an older secret as well.' },
+  EXPIRING: { description: `Accepted, for ${expiringDays} more days at most.` },
+  ACTIVE: { description: 'Accepted.' },
+} as const;
+
+export type KeyState = keyof typeof keyStates;
+
+type StateColumns = Pick<ApiKeyRow, 'revokedAt' | 'expiresAt' | 'disabledAt' | 'retiringUntil'>;
+
+export function stateOf({ revokedAt, expiresAt, disabledAt, retiringUntil }: StateColumns, now: Date): KeyState {
+  if (revokedAt !== null) return 'REVOKED';
+  if (expiresAt !== null && expiresAt <= now) return 'EXPIRED';
+  if (disabledAt !== null) return 'DISABLED';
+  if (retiringUntil !== null && retiringUntil > now) return 'ROTATING';
+  if (expiresAt !== null && expiresAt.getTime() <= now.getTime() + expiringMs) return 'EXPIRING';
+  return 'ACTIVE';
+}
+
+/** The same in SQL: the condition under which a key is in a state. */
+export function stateCondition(state: KeyState, now: Date): Prisma.Sql {
+  const soon = new Date(now.getTime() + expiringMs);
+  const notRevoked = sql`t.revoked_at IS NULL`;
+  const alive = sql`${notRevoked} AND t.expires_order > ${now}`;
+  const enabled = sql`${alive} AND t.disabled_at IS NULL`;
+  const settled = sql`${enabled} AND (t.retiring_until IS NULL OR t.retiring_until <= ${now})`;
+  const conditions: Readonly<Record<KeyState, Prisma.Sql>> = {
+    REVOKED: sql`t.revoked_at IS NOT NULL`,
+    EXPIRED: sql`${notRevoked} AND t.expires_at <= ${now}`,
+    DISABLED: sql`${alive} AND t.disabled_at IS NOT NULL`,
+    ROTATING: sql`${enabled} AND t.retiring_until > ${now}`,
+    EXPIRING: sql`${settled} AND t.expires_at <= ${soon}`,
+    ACTIVE: sql`${settled} AND t.expires_order > ${soon}`,
+  };
+  return sql`(${conditions[state]})`;
+}
+
+export const secretStates = {
+  CURRENT: { description: 'Accepted; the newest of its key.' },
+  RETIRING: { description: 'A newer secret took its place; accepted until `validUntil`.' },
+  RETIRED: { description: 'A newer secret took its place, and its overlap is over.' },
+  REVOKED: { description: 'Refused for good.' },
+} as const;
+
+export type SecretState = keyof typeof secretStates;
+
+export function secretStateOf(
+  { revokedAt, supersededAt, validUntil }: Pick<ApiKeySecretRow, 'revokedAt' | 'supersededAt' | 'validUntil'>,
+  now: Date,
+): SecretState {
+  if (revokedAt !== null) return 'REVOKED';
+  if (validUntil !== null && validUntil <= now) return 'RETIRED';
+  return supersededAt === null ? 'CURRENT' : 'RETIRING';
+}

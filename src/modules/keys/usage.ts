@@ -1,0 +1,148 @@
+import type { Logger } from 'pino';
+import { pepperOf, type SecretHasher } from '../../access/secret-hasher.ts';
+import { hashSecret } from '../../access/secrets.ts';
+import type { Database } from '../../database/database.ts';
+import type { KeyRecord } from './record.ts';
+
+interface Use {
+  readonly keyId: string;
+  lastUsedAt: Date;
+  uses: number;
+  /** Of these, how many while a newer secret was there. */
+  supersededUses: number;
+  /** Given when the secret's hash is of an older scheme: how it is hashed today. */
+  rehashed?: { readonly hash: string; readonly scheme: string };
+}
+
+interface Parts {
+  readonly database: Database;
+  readonly hasher: SecretHasher;
+  readonly pepperVersion: () => number;
+  readonly log: Logger;
+}
+
+/** Counts the uses of secrets, and writes them in batches: a use costs the one who uses it nothing. */
+export class UsageRecorder {
+  readonly #parts: Parts;
+  #uses = new Map<string, Use>();
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Writes what was counted every `intervalMs`. */
+  start(intervalMs: number): void {
+    this.#timer = setInterval(() => void this.#flushOrLog(), intervalMs);
+    this.#timer.unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#flushOrLog();
+  }
+
+  /** @param secretText what was presented, from which an older hash is made anew */
+  note({ secret, key, hashScheme }: KeyRecord, now: Date, secretText: string): void {
+    const superseded = secret.supersededAt === null ? 0 : 1;
+    const known = this.#uses.get(secret.id);
+    if (known !== undefined) {
+      known.uses += 1;
+      known.supersededUses += superseded;
+      if (now > known.lastUsedAt) known.lastUsedAt = now;
+      return;
+    }
+    const use: Use = { keyId: key.id, lastUsedAt: now, uses: 1, supersededUses: superseded };
+    const version = this.#parts.pepperVersion();
+    const hashedUnder = pepperOf(hashScheme);
+    // Another process may know of a newer pepper already; its hashes stay.
+    if (hashedUnder < version || (hashedUnder === version && hashScheme.includes('.'))) {
+      const { hash, scheme } = this.#parts.hasher.hash(hashSecret(secretText), version);
+      use.rehashed = { hash: Buffer.from(hash).toString('hex'), scheme };
+    }
+    this.#uses.set(secret.id, use);
+  }
+
+  /** Writes what was counted so far. */
+  flush(): Promise<void> {
+    // One after the other, so that what one could not write is not written twice.
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
+    return this.#flushing;
+  }
+
+  async #flushOrLog(): Promise<void> {
+    try {
+      await this.flush();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'uses of keys could not be written; the next turn tries again');
+    }
+  }
+
+  async #write(): Promise<void> {
+    const uses = this.#uses;
+    if (uses.size === 0) return;
+    this.#uses = new Map();
+    try {
+      await this.#parts.database.transaction(async ({ prisma }) => {
+        const rows = JSON.stringify(
+          [...uses].map(([id, { keyId, lastUsedAt, uses: count, supersededUses, rehashed }]) => ({
+            id,
+            key_id: keyId,
+            last_used_at: lastUsedAt,
+            uses: count,
+            superseded_uses: supersededUses,
+            hash: rehashed?.hash ?? null,
+            scheme: rehashed?.scheme ?? null,
+          })),
+        );
+        // Rows are locked in the order of their ids, keys first, as commands do: processes do not wait for each other in
+        // a circle. A key that was deleted meanwhile is left out.
+        await prisma.$executeRaw`
+          WITH used AS (
+            SELECT key_id, max(last_used_at) AS last_used_at
+            FROM jsonb_to_recordset(${rows}::jsonb) AS use (key_id uuid, last_used_at timestamptz) GROUP BY key_id
+          ), locked AS (
+            SELECT id FROM api_key WHERE id IN (SELECT key_id FROM used) ORDER BY id FOR NO KEY UPDATE
+          )
+          UPDATE api_key AS t SET last_used_at = greatest(t.last_used_at, used.last_used_at)
+          FROM used, locked WHERE t.id = used.key_id AND locked.id = t.id
+        `;
+        await prisma.$executeRaw`
+          WITH used AS (
+            SELECT * FROM jsonb_to_recordset(${rows}::jsonb) AS use (
+              id uuid, last_used_at timestamptz, uses bigint, superseded_uses bigint, hash text, scheme text
+            )
+          ), locked AS (
+            SELECT id FROM api_key_secret WHERE id IN (SELECT id FROM used) ORDER BY id FOR NO KEY UPDATE
+          )
+          UPDATE api_key_secret AS t SET
+            last_used_at = greatest(t.last_used_at, used.last_used_at),
+            use_count = t.use_count + used.uses,
+            superseded_use_count = t.superseded_use_count + used.superseded_uses,
+            hash = coalesce(decode(used.hash, 'hex'), t.hash),
+            hash_scheme = coalesce(used.scheme, t.hash_scheme)
+          FROM used, locked WHERE t.id = used.id AND locked.id = t.id
+        `;
+      });
+    } catch (error) {
+      this.#takeBack(uses);
+      throw error;
+    }
+  }
+
+  /** The database was not there: the counts wait for the next time. */
+  #takeBack(uses: ReadonlyMap<string, Use>): void {
+    for (const [id, use] of uses) {
+      const newer = this.#uses.get(id);
+      if (newer === undefined) {
+        this.#uses.set(id, use);
+        continue;
+      }
+      newer.uses += use.uses;
+      newer.supersededUses += use.supersededUses;
+      if (use.lastUsedAt > newer.lastUsedAt) newer.lastUsedAt = use.lastUsedAt;
+      if (use.rehashed !== undefined) newer.rehashed ??= use.rehashed;
+    }
+  }
+}

@@ -1,0 +1,235 @@
+import { describe, expect, it } from 'vitest';
+import { startTestApp } from '../../testkit/app.ts';
+import { expectNoFailures } from '../../testkit/bad-input.ts';
+import { graphql } from '../../testkit/generated/gql.ts';
+import { makeKey, verify, withSecret } from '../../testkit/keys.ts';
+import { Seed } from '../../testkit/seed.ts';
+
+const app = await startTestApp({ environment: { FAIRLEAD_COST_CAPACITY: '10000000' } });
+const other = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
+const { operator, clock } = app;
+const seed = new Seed(app);
+expectNoFailures(app);
+
+const rotateKey = graphql(`
+  mutation RotationRotate($input: RotateKeyInput!) {
+    rotateKey(input: $input) {
+      __typename
+      ... on RotateKeyPayload {
+        key {
+          ...KeyOfTests
+        }
+        secret {
+          value
+          isGone
+        }
+        retiringUntil
+      }
+      ... on UserError {
+        code
+        message
+        retryable
+        retryAfterMs
+        path
+      }
+    }
+  }
+`);
+
+const cancelRotation = graphql(`
+  mutation RotationCancel($input: CancelRotationInput!) {
+    cancelRotation(input: $input) {
+      __typename
+      ... on CancelRotationPayload {
+        key {
+          ...KeyOfTests
+        }
+      }
+      ... on UserError {
+        code
+      }
+    }
+  }
+`);
+
+const revokeSecret = graphql(`
+  mutation RotationRevokeSecret($input: RevokeSecretInput!) {
+    revokeSecret(input: $input) {
+      __typename
+      ... on RevokeSecretPayload {
+        secret {
+          state
+          revokedAt
+        }
+        key {
+          ...KeyOfTests
+        }
+      }
+      ... on UserError {
+        code
+      }
+    }
+  }
+`);
+
+const revokeKey = graphql(`
+  mutation RotationRevokeKey($input: RevokeKeyInput!) {
+    revokeKey(input: $input) {
+      __typename
+      ... on RevokeKeyPayload {
+        key {
+          ...KeyOfTests
+        }
+      }
+    }
+  }
+`);
+
+const newKey = async (over: { expiresAt?: string } = {}) => {
+  const tenant = await seed.tenant();
+  return makeKey(operator, {
+    kind: 'TENANT',
+    name: seed.name(),
+    tenantId: tenant.id,
+    scopes: ['keys:read', 'tenants:read'],
+    ...over,
+  });
+};
+
+async function rotate(
+  keyId: string,
+  over: { overlapSeconds?: number; duringOverlap?: 'REFUSE' | 'RETIRE_OLDEST'; expectedRevision?: number } = {},
+) {
+  const { rotateKey: answer } = await operator.run(rotateKey, { input: { keyId, ...over } });
+  if (answer.__typename !== 'RotateKeyPayload') throw new Error(JSON.stringify(answer));
+  return { key: answer.key, secret: answer.secret?.value ?? '', retiringUntil: answer.retiringUntil };
+}
+
+const reasonOf = async (secret: string) => (await verify(operator, secret)).reason ?? 'VALID';
+const inMs = (ms: number) => new Date(clock.now().getTime() + ms).toISOString();
+
+describe('rotating a key', () => {
+  it('gives the same key a new secret; the old one works until its deadline and not a millisecond longer', async () => {
+    const { key, secret: old } = await newKey();
+    const rotated = await rotate(key.id, { overlapSeconds: 60 });
+    expect(rotated.key).toMatchObject({ id: key.id, name: key.name, scopes: key.scopes, state: 'ROTATING' });
+    expect(rotated.secret).not.toBe(old);
+    expect(rotated.retiringUntil).toBe(inMs(60_000));
+    expect(await verify(operator, old)).toMatchObject({
+      isValid: true,
+      isSuperseded: true,
+      keyId: key.id,
+      secretValidUntil: rotated.retiringUntil,
+    });
+    expect(await verify(operator, rotated.secret)).toMatchObject({ isValid: true, isSuperseded: false, keyId: key.id });
+    clock.advance(59_999);
+    expect([await reasonOf(old), await reasonOf(rotated.secret)]).toEqual(['VALID', 'VALID']);
+    clock.advance(1);
+    expect([await reasonOf(old), await reasonOf(rotated.secret)]).toEqual(['SUPERSEDED', 'VALID']);
+    expect((await withSecret(app, old).fail('{ viewer { kind } }'))[0]?.extensions).toMatchObject({
+      reason: 'EXPIRED_CREDENTIAL',
+    });
+  });
+
+  it('without an overlap refuses the old secret at once, on every process', async () => {
+    const { key, secret: old } = await newKey();
+    expect(await reasonOf(old)).toBe('VALID');
+    expect((await verify(other.operator, old)).isValid).toBe(true);
+    const { secret } = await rotate(key.id, { overlapSeconds: 0 });
+    expect([await reasonOf(old), await reasonOf(secret)]).toEqual(['SUPERSEDED', 'VALID']);
+    await expect.poll(async () => (await verify(other.operator, old)).reason).toBe('SUPERSEDED');
+  });
+
+  it('a second time during an overlap is refused, or retires the oldest at once, as the caller says', async () => {
+    const { key, secret: first } = await newKey();
+    const { secret: second } = await rotate(key.id, { overlapSeconds: 100 });
+    const refused = await operator.run(rotateKey, { input: { keyId: key.id } });
+    expect(refused.rotateKey).toMatchObject({ code: 'ROTATION_IN_PROGRESS', retryable: true, retryAfterMs: 100_000 });
+    const { secret: third } = await rotate(key.id, { overlapSeconds: 100, duringOverlap: 'RETIRE_OLDEST' });
+    expect(await Promise.all([first, second, third].map(reasonOf))).toEqual(['SUPERSEDED', 'VALID', 'VALID']);
+  });
+
+  it.each([0, 100])('two times at the same moment with an overlap of %i s: one wins', async (overlapSeconds) => {
+    const { key } = await newKey();
+    const answers = await Promise.all(
+      [app, other].map(({ operator: caller }) =>
+        caller.run(rotateKey, { input: { keyId: key.id, overlapSeconds, expectedRevision: key.revision } }),
+      ),
+    );
+    expect(answers.map(({ rotateKey: answer }) => answer.__typename)).toContain('RotateKeyPayload');
+    expect(answers.filter(({ rotateKey: answer }) => answer.__typename === 'RotateKeyPayload')).toHaveLength(1);
+  });
+
+  it('that was revoked or has expired is refused', async () => {
+    const { key } = await newKey({ expiresAt: inMs(1_000) });
+    const { key: revoked } = await newKey();
+    await operator.run(revokeKey, { input: { keyId: revoked.id } });
+    clock.advance(1_000);
+    for (const keyId of [key.id, revoked.id]) {
+      expect((await operator.run(rotateKey, { input: { keyId } })).rotateKey).toMatchObject({ code: 'INVALID_STATE' });
+    }
+  });
+
+  it('outside of the bounds of the deployment is refused with the bounds', async () => {
+    const { key } = await newKey();
+    for (const overlapSeconds of [-1, 301]) {
+      const { rotateKey: answer } = await operator.run(rotateKey, { input: { keyId: key.id, overlapSeconds } });
+      expect(answer).toMatchObject({ code: 'VALIDATION_FAILED', path: ['overlapSeconds'] });
+    }
+  });
+
+  it('counts the use of the old secret after it was replaced', async () => {
+    const { key, secret: old } = await newKey();
+    await verify(operator, old);
+    const { secret } = await rotate(key.id, { overlapSeconds: 100 });
+    await verify(operator, old);
+    await verify(operator, old);
+    await verify(operator, secret);
+    await app.app.keyUsage.flush();
+    const { key: read } = await rotate(key.id, { duringOverlap: 'RETIRE_OLDEST' });
+    expect(read.secrets.edges.map(({ node }) => [node.useCount, node.supersededUseCount]).sort()).toEqual([
+      [0, 0],
+      [1, 0],
+      [3, 2],
+    ]);
+    expect(read.lastUsedAt).toBe(clock.now().toISOString());
+  });
+});
+
+describe('cancelling a rotation', () => {
+  it('takes the new secret back and keeps the old one for good', async () => {
+    const { key, secret: old } = await newKey();
+    const { secret } = await rotate(key.id, { overlapSeconds: 100 });
+    const { cancelRotation: answer } = await operator.run(cancelRotation, { input: { keyId: key.id } });
+    expect(answer).toMatchObject({ key: { state: 'ACTIVE', retiringUntil: null, start: key.start } });
+    clock.advance(1_000_000);
+    expect([await reasonOf(old), await reasonOf(secret)]).toEqual(['VALID', 'REVOKED']);
+    expect((await operator.run(cancelRotation, { input: { keyId: key.id } })).cancelRotation).toMatchObject({
+      code: 'INVALID_STATE',
+    });
+  });
+});
+
+describe('revoking one secret', () => {
+  it('refuses it at once and leaves the other', async () => {
+    const { key, secret: old } = await newKey();
+    const { key: rotated, secret } = await rotate(key.id, { overlapSeconds: 100 });
+    const retiring = rotated.secrets.edges.find(({ node }) => node.state === 'RETIRING')?.node.id ?? '';
+    const { revokeSecret: answer } = await operator.run(revokeSecret, { input: { secretId: retiring } });
+    expect(answer).toMatchObject({ secret: { state: 'REVOKED' }, key: { state: 'ACTIVE', retiringUntil: null } });
+    expect([await reasonOf(old), await reasonOf(secret)]).toEqual(['REVOKED', 'VALID']);
+  });
+});
+
+describe('revoking a key', () => {
+  it('keeps the first time and reason, and stops its secrets at once', async () => {
+    const { key, secret } = await newKey();
+    const first = await operator.run(revokeKey, { input: { keyId: key.id, reason: 'leaked' } });
+    const revokedAt = clock.now().toISOString();
+    expect(await reasonOf(secret)).toBe('REVOKED');
+    clock.advance(1_000);
+    const again = await operator.run(revokeKey, { input: { keyId: key.id, reason: 'again' } });
+    expect(again).toEqual(first);
+    expect(again.revokeKey).toMatchObject({ key: { revokedAt, revokedReason: 'leaked' } });
+  });
+});
