@@ -600,3 +600,12 @@ CREATE POLICY "tenant_user_of_product" ON "tenant_user" AS RESTRICTIVE TO fairle
 CREATE POLICY "app_of_product" ON "app" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
 CREATE POLICY "audit_entry_of_product" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
 CREATE POLICY "audit_chain_of_product" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
+CREATE POLICY "audit_entry_of_user" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
+CREATE POLICY "audit_chain_of_user" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
+CREATE POLICY "team_of_user" ON "team" AS RESTRICTIVE TO fairlead_tenant
+    USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL
+        OR "id" = (SELECT own."team_id" FROM "tenant_user" AS own WHERE own."id" = nullif(current_setting('fairlead.user_id', true), '')::uuid));
+-- A secret is behind the same fence as its key.
+CREATE POLICY "api_key_secret_of_key" ON "api_key_secret" AS RESTRICTIVE TO fairlead_tenant
+    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '') IS NULL AND nullif(current_setting('fairlead.user_id', true), '') IS NULL)
+        OR EXISTS (SELECT FROM "api_key" AS own WHERE own."id" = "key_id"));
