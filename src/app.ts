@@ -13,6 +13,7 @@ import { applyMigrations, migrationsAreApplied } from './database/migrations.ts'
 import { type Clock, type Services, systemClock } from './graph/context.ts';
 import { LocalCostBudget } from './graph/cost.ts';
 import { EventBus } from './live/event-bus.ts';
+import { AppService } from './modules/apps/service.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
 import { EngineAdmissionService } from './modules/engines/admission.ts';
@@ -104,6 +105,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const tenants = new TenantService(database, fairshareGroups);
     const teams = new TeamService(database, tenants);
     const users = new UserService(database, tenants, teams);
+    const apps = new AppService(database, tenants);
     const products = new ProductService(database, tenants);
     const productPolicies = new PolicyService(database, products);
     const meter = new ProductMeter(database, products, clock);
@@ -123,7 +125,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     closers.push(() => keys.close());
     tenants.addChildren(keysOf('tenantId'));
     users.addChildren(keysOf('userId'));
+    apps.addChildren(keysOf('appId'));
     const services: Services = {
+      apps,
       audit,
       engineAdmission,
       engines,

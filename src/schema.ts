@@ -1,6 +1,8 @@
 import { builder } from './graph/builder.ts';
 import { directives } from './graph/directives.ts';
 import './graph/error-types.ts';
+import './modules/apps/commands.ts';
+import './modules/apps/schema.ts';
 import './modules/audit/schema.ts';
 import './modules/engines/admission-schema.ts';
 import './modules/engines/commands.ts';

@@ -22,8 +22,10 @@ import requiredScopes from '../../src/graph/scopes-plugin.ts';
 import { schema } from '../../src/schema.ts';
 import { startTestApp } from '../testkit/app.ts';
 import type { Client } from '../testkit/client.ts';
+import { Seed } from '../testkit/seed.ts';
 
 const test = await startTestApp();
+const seed = new Seed(test);
 
 const isScope = (scope: string): scope is Scope => Object.hasOwn(scopeRegistry, scope);
 
@@ -137,6 +139,9 @@ async function send(caller: Client, query: string, variables: Record<string, unk
 /** The id of an object of a type, made for the purpose. */
 async function existing(type: string): Promise<string> {
   if (!isNodeType(type)) throw new Error(`${type} has a guarded field but no id; say here how it is reached.`);
+  if (type === 'Team') return (await seed.team()).id;
+  if (type === 'User') return (await seed.user()).id;
+  if (type === 'App') return (await seed.app()).id;
   const name = `object ${newId()}`;
   await test.operator.send('mutation ($name: String!) { createTenant(input: { name: $name }) { __typename } }', {
     name,
@@ -190,7 +195,14 @@ describe('the scopes of the printed schema', () => {
 });
 
 describe('node', () => {
-  const scopeOf = { Tenant: 'tenants:read', FairshareGroup: 'fairshare:read', AuditEntry: 'audit:read' } as const;
+  const scopeOf = {
+    Tenant: 'tenants:read',
+    FairshareGroup: 'fairshare:read',
+    AuditEntry: 'audit:read',
+    Team: 'teams:read',
+    User: 'users:read',
+    App: 'apps:read',
+  } as const;
 
   it('has a scope to be tested with for every type', () => {
     expect(Object.keys(scopeOf).sort()).toEqual(Object.keys(idPrefixes).sort());

@@ -39,6 +39,8 @@ beforeAll(async () => {
     metadata: { room: 7 },
     limits,
   });
+  const inference = { model: 'small', fallbackModels: ['smaller'], systemPrompt: 'Hello', temperature: 1, topP: 0.5 };
+  await seed.run('createApp', { tenantId, name: 'Chat', description: 'third', inference });
   await seed.run('deactivateUser', { userId: (user as Seeded).id });
   const rollout = { engineVersion: 'v3', percent: 50 };
   const { id: productId } = await seed.product({
@@ -82,6 +84,10 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'ProductPolicyVersion', query: '{ products { edges { node { policyVersion(version: 1) { … } } } } }' },
   { type: 'Engine', query: '{ engines { edges { node { … } } } }' },
   { type: 'Engine', query: '{ products { edges { node { engines { edges { node { … } } } } } } }' },
+  { type: 'App', query: '{ apps { edges { node { … } } } }' },
+  { type: 'App', query: '{ tenants { edges { node { apps { edges { node { … } } } } } } }' },
+  { type: 'Tenant', query: '{ apps { edges { node { tenant { … } } } } }' },
+  { type: 'Tenant', query: '{ teams { edges { node { tenant { … } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
 ];
 

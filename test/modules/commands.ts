@@ -1,4 +1,5 @@
 import type { CommandCases } from '../testkit/command-case.ts';
+import { appCases } from './apps/cases.ts';
 import { engineCases } from './engines/cases.ts';
 import { fairshareGroupCases } from './fairshare-groups/cases.ts';
 import { productCases } from './products/cases.ts';
@@ -14,4 +15,5 @@ export const commandCases: CommandCases = {
   ...userCases,
   ...productCases,
   ...engineCases,
+  ...appCases,
 };

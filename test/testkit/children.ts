@@ -5,6 +5,7 @@ import type { TestApp } from './app.ts';
 /** What can have children of a made-up kind: the table of its rows, and the service that deletes them. */
 const parents = {
   Tenant: { table: 'tenant', service: 'tenants' },
+  App: { table: 'app', service: 'apps' },
   User: { table: 'tenant_user', service: 'users' },
 } as const;
 

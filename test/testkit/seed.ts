@@ -144,6 +144,13 @@ export class Seed {
     return { ...engine, revision: 2 };
   }
 
+  /** An application; without a tenant, one is made for it. */
+  async app(input: CommandInput = {}): Promise<SeededOfTenant> {
+    const tenantId = await this.#tenantOf(input);
+    const { app } = await this.run('createApp', { name: this.name(), ...input, tenantId });
+    return { ...(app as Seeded), tenantId };
+  }
+
   /** The tenant that an input names, or a new one. */
   async #tenantOf({ tenantId }: CommandInput): Promise<string> {
     return typeof tenantId === 'string' ? tenantId : (await this.tenant()).id;
