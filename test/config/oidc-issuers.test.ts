@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, readConfig } from '../../src/config.ts';
 
@@ -160,5 +161,20 @@ describe('FAIRLEAD_OIDC_ISSUERS', () => {
       expect(found.length).toBeGreaterThan(0);
       expect(found.join()).not.toContain(secret);
     }
+  });
+
+  it('is shown in README.md by an example that is accepted, with every field in a table', async () => {
+    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const section = text.slice(text.indexOf('### Logging in with OpenID Connect'), text.indexOf('\n## Commands'));
+    const example = /FAIRLEAD_OIDC_ISSUERS='([^']*)'/.exec(section)?.[1] ?? '';
+    expect(read(example).map(({ place }) => place.kind)).toEqual(['claimed tenant', 'deployment']);
+    const fields = section
+      .slice(section.indexOf('| Field |'), section.indexOf('| Role |'))
+      .split('\n')
+      .flatMap((line) => [...(line.split('|')[1] ?? '').matchAll(/`(\w+)/g)].map(([, name]) => name));
+    const unknown = problems(fields.map((field) => ({ [`${field}`]: null }))).filter((line) =>
+      /Unrecognized/.test(line),
+    );
+    expect({ unknown, count: fields.length }).toEqual({ unknown: [], count: 13 });
   });
 });

@@ -1,6 +1,9 @@
 import { createPublicKey } from 'node:crypto';
 import { base64url, decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose';
+import { pino } from 'pino';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { LoginDirectory } from '../../../src/modules/logins/directory.ts';
+import { LoginSource } from '../../../src/modules/logins/login-source.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { follow } from '../../testkit/follow.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
@@ -159,6 +162,10 @@ describe('a token is refused', () => {
       'for a client, as ID tokens are',
       () => provider.token({ audience, claims: claims({ aud: 'console', nonce: 'n' }) }),
     ],
+    [
+      'for two audiences that mean different things',
+      () => provider.token({ audience, claims: claims({ aud: [audience, strict] }) }),
+    ],
     ['without an issuer', () => provider.token({ audience, claims: claims({ iss: undefined }) })],
     [
       'whose issuer differs by a slash',
@@ -304,6 +311,22 @@ describe('a token is refused', () => {
     for (const header of ['x-admin-key', 'x-api-key', 'x-platform-key', 'x-engine-key']) {
       expect(await refusal(test.anonymous.with({ [header]: token }))).toBe('UNKNOWN_CREDENTIAL');
     }
+  });
+});
+
+describe('the log', () => {
+  it('says at level debug why a token was refused, and never the token', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+    const directory = new LoginDirectory(test.app.services, test.app.events);
+    const source = new LoginSource(test.config.oidcIssuers, { directory, clock: test.clock, log });
+    const token = await provider.token({ audience, claims: claims({ [tenantClaim]: 'Nobody' }) });
+    expect(await source.find(token)).toBe('INVALID_TOKEN');
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ level: 20, reason: 'INVALID_TOKEN', why: 'there is no tenant Nobody' }),
+    ]);
+    for (const part of token.split('.')) expect(lines.join()).not.toContain(part);
+    directory.close();
   });
 });
 
