@@ -4,6 +4,10 @@ import { builder, requires } from '../../graph/builder.ts';
 import { encodeId, type NodeType } from '../../graph/ids.ts';
 import { PrincipalKindEnum } from '../../graph/principal-kind.ts';
 import { wantedColumns } from '../../graph/selection.ts';
+import { engines } from '../engines/entity.ts';
+import { Engine } from '../engines/schema.ts';
+import { products } from '../products/entity.ts';
+import { Product } from '../products/schema.ts';
 import { tenants } from '../tenants/entity.ts';
 import { Tenant } from '../tenants/schema.ts';
 import { users } from '../users/entity.ts';
@@ -75,10 +79,30 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
       description: 'The product that it belongs to; null when it is bound to none.',
       resolve: ({ productId }) => idOrNull('Product', productId),
     }),
+    product: t.field({
+      ...requires(['products:read']),
+      type: Product,
+      nullable: true,
+      description: 'That product.',
+      resolve: ({ productId }, _args, { services, principal }, info) =>
+        productId === undefined
+          ? null
+          : services.products.find(principal, { id: productId }, wantedColumns(products, info)),
+    }),
     engineId: t.id({
       nullable: true,
       description: 'The engine that it belongs to; null when it is bound to none.',
       resolve: ({ engineId }) => idOrNull('Engine', engineId),
+    }),
+    engine: t.field({
+      ...requires(['engines:read']),
+      type: Engine,
+      nullable: true,
+      description: 'That engine.',
+      resolve: ({ engineId }, _args, { services, principal }, info) =>
+        engineId === undefined
+          ? null
+          : services.engines.find(principal, { id: engineId }, wantedColumns(engines, info)),
     }),
     appId: t.id({
       nullable: true,

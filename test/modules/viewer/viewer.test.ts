@@ -27,23 +27,19 @@ const viewerWithAll = graphql(`
   }
 `);
 
-const viewerTenant = graphql(`
-  query ViewerTenant {
+const viewerObjects = graphql(`
+  query ViewerObjects {
     viewer {
-      tenantId
       tenant {
         id
-        name
       }
-    }
-  }
-`);
-
-const viewerUser = graphql(`
-  query ViewerUser {
-    viewer {
-      userId
       user {
+        id
+      }
+      product {
+        id
+      }
+      engine {
         id
       }
     }
@@ -51,7 +47,7 @@ const viewerUser = graphql(`
 `);
 
 const test = await startTestApp();
-const { operator, ofTenant, as, anonymous, rootKey } = test;
+const { operator, as, anonymous, rootKey } = test;
 const seed = new Seed(test);
 
 describe('viewer', () => {
@@ -139,29 +135,37 @@ describe('viewer', () => {
     expect((await as({ kind: known, scopes: new Set() }).run(viewerWithAll)).viewer.kind).toBe(kind);
   });
 
-  it('gives the tenant to those who may read tenants, and its id to everybody of it', async () => {
-    const tenant = await seed.tenant();
-    const tenantId = decodeId('Tenant', tenant.id);
-    expect((await ofTenant(tenantId, 'tenants:read').run(viewerTenant)).viewer).toEqual({
-      tenantId: tenant.id,
-      tenant: { id: tenant.id, name: tenant.name },
-    });
-    const { data, errors } = await ofTenant(tenantId).send(viewerTenant);
-    expect(data?.viewer).toEqual({ tenantId: tenant.id, tenant: null });
-    expect(errors).toEqual([
-      expect.objectContaining({ path: ['viewer', 'tenant'], extensions: { code: 'FORBIDDEN' } }),
-    ]);
-    expect((await operator.run(viewerTenant)).viewer).toEqual({ tenantId: null, tenant: null });
-  });
+  it('has the objects that the credential belongs to, for who may read them', async () => {
+    const user = await seed.user();
+    const product = await seed.product({ tenantId: user.tenantId });
+    const engine = await seed.engine({ productId: product.id });
+    const tenantId = decodeId('Tenant', user.tenantId);
+    const productId = decodeId('Product', product.id);
+    const ofUser = { kind: 'USER', tenantId, userId: decodeId('User', user.id) } as const;
+    const ofEngine = { kind: 'ENGINE', tenantId, productId, engineId: decodeId('Engine', engine.id) } as const;
+    const readScopes = new Set(['tenants:read', 'users:read', 'products:read', 'engines:read'] as const);
+    const none = { tenant: null, user: null, product: null, engine: null };
+    const tenant = { id: user.tenantId };
 
-  it('gives the user to those who may read users', async () => {
-    const { id, tenantId } = await seed.user();
-    const bound = { tenantId: decodeId('Tenant', tenantId), userId: decodeId('User', id) };
-    const reader = as({ kind: 'USER', ...bound, scopes: new Set(['users:read']) });
-    expect((await reader.run(viewerUser)).viewer).toEqual({ userId: id, user: { id } });
-    const { data, errors } = await as({ kind: 'USER', ...bound, scopes: new Set() }).send(viewerUser);
-    expect(data?.viewer).toEqual({ userId: id, user: null });
-    expect(errors).toEqual([expect.objectContaining({ path: ['viewer', 'user'], extensions: { code: 'FORBIDDEN' } })]);
-    expect((await operator.run(viewerUser)).viewer).toEqual({ userId: null, user: null });
+    const userReads = as({ ...ofUser, scopes: readScopes });
+    expect((await userReads.run(viewerObjects)).viewer).toEqual({ ...none, tenant, user: { id: user.id } });
+    const engineReads = as({ ...ofEngine, scopes: readScopes });
+    expect((await engineReads.run(viewerObjects)).viewer).toEqual({
+      ...none,
+      tenant,
+      product: { id: product.id },
+      engine: { id: engine.id },
+    });
+    expect((await operator.run(viewerObjects)).viewer).toEqual(none);
+    for (const caller of [ofUser, ofEngine]) {
+      const { data, errors } = await as({ ...caller, scopes: new Set() }).send(viewerObjects);
+      expect(data?.viewer).toEqual(none);
+      expect(errors?.map(({ path, extensions }) => [path?.[1], extensions.code]).sort()).toEqual([
+        ['engine', 'FORBIDDEN'],
+        ['product', 'FORBIDDEN'],
+        ['tenant', 'FORBIDDEN'],
+        ['user', 'FORBIDDEN'],
+      ]);
+    }
   });
 });
