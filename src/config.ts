@@ -223,7 +223,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       throw new ConfigError(`${name} and ${name}_HASH are both set; give the key or its hash, not both.`);
     }
   }
-  if (!env.FAIRLEAD_ROOT_KEY_ENABLED && (env.FAIRLEAD_ADMIN_KEY ?? env.FAIRLEAD_ADMIN_KEY_HASH) !== undefined) {
+  const rootKeys = [
+    env.FAIRLEAD_ADMIN_KEY_HASH ?? (env.FAIRLEAD_ADMIN_KEY && sha256(env.FAIRLEAD_ADMIN_KEY)),
+    env.FAIRLEAD_SECOND_ADMIN_KEY_HASH ?? (env.FAIRLEAD_SECOND_ADMIN_KEY && sha256(env.FAIRLEAD_SECOND_ADMIN_KEY)),
+  ].filter((key) => key !== undefined);
+  if (!env.FAIRLEAD_ROOT_KEY_ENABLED && rootKeys.length > 0) {
     throw new ConfigError('FAIRLEAD_ROOT_KEY_ENABLED is false, yet a root admin key is set; leave one of the two out.');
   }
   const production = env.NODE_ENV === 'production';
@@ -248,13 +252,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       cacheSeconds: env.FAIRLEAD_KEY_CACHE_SECONDS,
       cacheEntries: env.FAIRLEAD_KEY_CACHE_ENTRIES,
     },
-    rootKeys: {
-      enabled: env.FAIRLEAD_ROOT_KEY_ENABLED,
-      sha256: [
-        env.FAIRLEAD_ADMIN_KEY_HASH ?? (env.FAIRLEAD_ADMIN_KEY && sha256(env.FAIRLEAD_ADMIN_KEY)),
-        env.FAIRLEAD_SECOND_ADMIN_KEY_HASH ?? (env.FAIRLEAD_SECOND_ADMIN_KEY && sha256(env.FAIRLEAD_SECOND_ADMIN_KEY)),
-      ].filter((key) => key !== undefined),
-    },
+    rootKeys: { enabled: env.FAIRLEAD_ROOT_KEY_ENABLED, sha256: rootKeys },
     oidcIssuers: env.FAIRLEAD_OIDC_ISSUERS,
     graph: {
       introspection: env.FAIRLEAD_INTROSPECTION ?? !production,
