@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { defaultKeyPrefixes } from '../src/access/key-prefixes.ts';
 import { ConfigError, readConfig, variableNames } from '../src/config.ts';
 
 const key = 'a-key-that-is-long-enough-to-be-taken';
 const sha256 = 'a'.repeat(64);
+const hex = '0123456789abcdef'.repeat(4);
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}:${hex}`).join(',');
 
 const messageOf = (environment: Record<string, string>): string => {
   try {
@@ -32,7 +35,11 @@ const counts = [
   'FAIRLEAD_DRAIN_TIMEOUT_MS',
 ];
 
-const flags = ['FAIRLEAD_INTROSPECTION', 'FAIRLEAD_PLAYGROUND', 'FAIRLEAD_TRUST_PROXY'];
+const flags = ['FAIRLEAD_INTROSPECTION', 'FAIRLEAD_PLAYGROUND', 'FAIRLEAD_TRUST_PROXY', 'FAIRLEAD_ROOT_KEY_ENABLED'];
+const overlaps = ['MIN', 'MAX'].flatMap((bound) =>
+  ['FAIRLEAD', 'BAP'].map((owner) => `${owner}_KEY_ROTATION_${bound}_OVERLAP_SECONDS`),
+);
+const numberedKeys = ['FAIRLEAD_PEPPERS', 'FAIRLEAD_SEALING_KEYS'];
 const keys = ['FAIRLEAD_ADMIN_KEY', 'FAIRLEAD_SECOND_ADMIN_KEY'];
 const hashes = keys.map((name) => `${name}_HASH`);
 
@@ -51,7 +58,15 @@ describe('the configuration', () => {
         drainTimeoutMs: 10_000,
       },
       database: { url: undefined, poolSize: 10 },
-      rootKeys: { sha256: [] },
+      rootKeys: { sha256: [], enabled: true },
+      keys: {
+        peppers: [],
+        sealingKeys: [],
+        prefixes: defaultKeyPrefixes,
+        overlapSeconds: { min: 0, max: 300 },
+        cacheSeconds: 10,
+        cacheEntries: 10_000,
+      },
       oidcIssuers: [],
       graph: {
         introspection: true,
@@ -95,9 +110,9 @@ describe('the configuration', () => {
   });
 
   it('takes each variable where it belongs', () => {
-    const numbered = Object.fromEntries(counts.map((name, index) => [name, String(index + 1)]));
+    const values = Object.fromEntries(counts.map((name, index) => [name, String(index + 1)]));
     const config = readConfig({
-      ...numbered,
+      ...values,
       PORT: '0',
       HOST: '::',
       LOG_LEVEL: 'debug',
@@ -137,6 +152,35 @@ describe('a variable that breaks its rule', () => {
     ...keys.map((name) => [name, `${key}\n`, /printable ASCII/] as const),
     ...hashes.map((name) => [name, 'a'.repeat(63), /must be a SHA-256 hash: 64 hexadecimal digits/] as const),
     ...hashes.map((name) => [name, 'g'.repeat(64), /64 hexadecimal digits/] as const),
+    ...overlaps.flatMap((name) => [
+      [name, '-1', />=0/] as const,
+      [name, '31536001', /<=31536000/] as const,
+      [name, '1.5', /int/] as const,
+      [name, 'long', /number/] as const,
+    ]),
+    ...numberedKeys.flatMap((name) => [
+      [name, hex, /must be a list of <number>:<64 hexadecimal digits>/] as const,
+      [name, `0:${hex}`, /must be a list of/] as const,
+      [name, `-1:${hex}`, /must be a list of/] as const,
+      [name, `1:${hex.slice(1)}`, /must be a list of/] as const,
+      [name, `1:${hex}f`, /must be a list of/] as const,
+      [name, `1:${'g'.repeat(64)}`, /must be a list of/] as const,
+      [name, `1:${hex},1:${'e'.repeat(64)}`, /must number each key differently/] as const,
+    ]),
+    ['FAIRLEAD_PEPPERS', numbered(5), /must have at most 4 keys/],
+    ['FAIRLEAD_SEALING_KEYS', numbered(17), /must have at most 16 keys/],
+    ['FAIRLEAD_KEY_PREFIXES', 'sk_', /must be a list of <KIND>=<prefix>/],
+    ['FAIRLEAD_KEY_PREFIXES', 'USER=sk', /ends with - or _/],
+    ['FAIRLEAD_KEY_PREFIXES', 'USER=_', /begins with a letter/],
+    ['FAIRLEAD_KEY_PREFIXES', 'USER=1k_', /begins with a letter/],
+    ['FAIRLEAD_KEY_PREFIXES', 'USER=s k_', /letters, digits/],
+    ['FAIRLEAD_KEY_PREFIXES', `USER=${'a'.repeat(32)}_`, /2 to 32/],
+    ['FAIRLEAD_KEY_PREFIXES', 'APP=sk_', /has no kind APP; there are ADMIN, TENANT, APP_LIVE/],
+    ['FAIRLEAD_KEY_PREFIXES', 'USER=fl_tenant_', /must give every kind a prefix of its own/],
+    ['FAIRLEAD_KEY_PREFIXES', 'USER=a_,TENANT=a_', /must give every kind a prefix of its own/],
+    ['FAIRLEAD_KEY_CACHE_SECONDS', '301', /<=300/],
+    ['FAIRLEAD_KEY_CACHE_SECONDS', '-1', />=0/],
+    ['FAIRLEAD_KEY_CACHE_ENTRIES', '-1', />=0/],
     ['PORT', '65536', /<=65535/],
     ['PORT', '-1', />=0/],
     ['PORT', 'http', /number/],
@@ -148,7 +192,7 @@ describe('a variable that breaks its rule', () => {
   it.each(broken)('is named with its rule, without its value: %s=%j', (name, value, rule) => {
     const message = messageOf({ [name]: value });
     expect(message).toMatch(/^The environment has variables that cannot be used:\n/);
-    expect(message.split('\n').slice(1).join('\n')).toMatch(new RegExp(`^  ${name}: .*${rule.source}`, 'i'));
+    expect(message.split('\n').slice(1).join('\n')).toMatch(new RegExp(`^  ${name}(\\.\\d+)?: .*${rule.source}`, 'i'));
     if (value.length > 10) expect(message).not.toContain(value.trim());
   });
 
@@ -173,6 +217,86 @@ describe('root admin keys', () => {
     const config = readConfig({ FAIRLEAD_ADMIN_KEY: key, FAIRLEAD_SECOND_ADMIN_KEY: `${key}2` });
     expect(config.rootKeys.sha256).toHaveLength(2);
     expect(JSON.stringify(config)).not.toContain(key);
+  });
+});
+
+describe('doing without a root admin key', () => {
+  it('is turned on by itself', () => {
+    expect(readConfig({ FAIRLEAD_ROOT_KEY_ENABLED: 'false' }).rootKeys).toEqual({ enabled: false, sha256: [] });
+  });
+
+  it.each([...keys.map((name) => [name, key]), ...hashes.map((name) => [name, sha256])])(
+    'is refused while one is set: %s',
+    (name, value) => {
+      expect(messageOf({ FAIRLEAD_ROOT_KEY_ENABLED: 'false', [String(name)]: String(value) })).toBe(
+        'FAIRLEAD_ROOT_KEY_ENABLED is false, yet a root admin key is set; leave one of the two out.',
+      );
+    },
+  );
+});
+
+describe('peppers and keys for sealing', () => {
+  it.each([
+    ['FAIRLEAD_PEPPERS', 'peppers'],
+    ['FAIRLEAD_SEALING_KEYS', 'sealingKeys'],
+  ] as const)('are numbered keys of 32 bytes: %s', (name, field) => {
+    const other = 'E'.repeat(64);
+    expect(readConfig({ [name]: ` 3:${hex}, 1:${other} ` }).keys[field]).toEqual([
+      { version: 3, key: Buffer.from(hex, 'hex') },
+      { version: 1, key: Buffer.from(other, 'hex') },
+    ]);
+  });
+});
+
+describe('prefixes of keys', () => {
+  it('are those that users know already, where they are given', () => {
+    const { prefixes } = readConfig({
+      FAIRLEAD_KEY_PREFIXES:
+        'PRODUCT=pk-sept-, ENGINE=sk-sept- ,USER=llmp_,PUBLISHABLE_LIVE=oct_pub_live_,APP_LIVE=sk_',
+    }).keys;
+    expect(prefixes).toEqual({
+      ...defaultKeyPrefixes,
+      PRODUCT: 'pk-sept-',
+      ENGINE: 'sk-sept-',
+      USER: 'llmp_',
+      PUBLISHABLE_LIVE: 'oct_pub_live_',
+      APP_LIVE: 'sk_',
+    });
+  });
+});
+
+describe('the overlap of rotations', () => {
+  it.each([
+    [{}, { min: 0, max: 300 }],
+    [{ BAP_KEY_ROTATION_MIN_OVERLAP_SECONDS: '5' }, { min: 5, max: 300 }],
+    [{ BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS: '60' }, { min: 0, max: 60 }],
+    [{ FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS: '0' }, { min: 0, max: 0 }],
+    [
+      { FAIRLEAD_KEY_ROTATION_MIN_OVERLAP_SECONDS: '600', BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS: '600' },
+      { min: 600, max: 600 },
+    ],
+    [
+      { FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS: '7', BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS: '7' },
+      { min: 0, max: 7 },
+    ],
+  ])('is read under both names: %j', (environment, bounds) => {
+    expect(readConfig(environment).keys.overlapSeconds).toEqual(bounds);
+  });
+
+  it('is not two things under two names', () => {
+    expect(
+      messageOf({ FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS: '7', BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS: '8' }),
+    ).toBe(
+      'FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS and BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS say different things; leave one of the two out.',
+    );
+  });
+
+  it.each([
+    [{ FAIRLEAD_KEY_ROTATION_MIN_OVERLAP_SECONDS: '301' }, /\(301 s\) is longer than the longest \(300 s\)/],
+    [{ BAP_KEY_ROTATION_MIN_OVERLAP_SECONDS: '2', BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS: '1' }, /\(2 s\).*\(1 s\)/],
+    [{ BAP_KEY_ROTATION_MIN_OVERLAP_SECONDS: '2', FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS: '1' }, /\(2 s\).*\(1 s\)/],
+  ])('whose shortest is longer than its longest is refused: %j', (environment, message) => {
+    expect(messageOf(environment)).toMatch(message);
   });
 });
 
