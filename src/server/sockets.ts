@@ -6,7 +6,9 @@ import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError, getOperat
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
+import type { Authentication } from '../access/authenticator.ts';
 import type { Principal } from '../access/principal.ts';
+import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import { requestInfo, requestOrigin } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
@@ -16,7 +18,8 @@ import type { GraphParts, Yoga } from './yoga.ts';
 /** What is known of a socket once its `connection_init` was accepted. */
 interface SocketExtra extends SocketBasis {
   [other: PropertyKey]: unknown;
-  principal?: Principal;
+  /** Asks anew whom the credential of `connection_init` stands for. */
+  authenticate?: () => Promise<Authentication>;
   info?: RequestInfo;
 }
 
@@ -58,6 +61,16 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     }
   };
 
+  /** Whom a socket acts as; one whose credential is not valid is closed. */
+  const principalOf = async ({ authenticate, info, socket }: SocketExtra): Promise<Principal | undefined> => {
+    if (authenticate === undefined || info === undefined) throw new Error('An operation came before connection_init.');
+    const result = await authenticate();
+    if ('principal' in result) return result.principal;
+    onRejected(result.rejected, info);
+    socket.close(CloseCode.Unauthorized, rejectionMessages[result.rejected].slice(0, 120));
+    return undefined;
+  };
+
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: config.socket.initTimeoutMs,
     onConnect: async ({ connectionParams, extra }) => {
@@ -65,21 +78,20 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       const fields = lowerCased(connectionParams ?? {});
       const headers = extra.request.headers;
       const from = requestOrigin(extra.request, extra.info);
-      let result = await authenticator.authenticate((name) => fields[name], from);
-      if ('rejected' in result && result.rejected === 'MISSING_CREDENTIAL') {
-        result = await authenticator.authenticate((name) => headers[name], from);
-      }
-      if ('principal' in result) {
-        extra.principal = result.principal;
-        return true;
-      }
-      onRejected(result.rejected, extra.info);
-      extra.socket.close(CloseCode.Unauthorized, rejectionMessages[result.rejected].slice(0, 120));
-      return false;
+      extra.authenticate = async () => {
+        const result = await authenticator.authenticate((name) => fields[name], from);
+        const isMissing = 'rejected' in result && result.rejected === 'MISSING_CREDENTIAL';
+        return isMissing ? authenticator.authenticate((name) => headers[name], from) : result;
+      };
+      return (await principalOf(extra)) !== undefined;
     },
     onSubscribe: async ({ extra }, _id, params) => {
-      const { principal, info } = extra;
-      if (principal === undefined || info === undefined) throw new Error('An operation came before connection_init.');
+      // A socket lives long: its credential may have been revoked since, or may stand for less.
+      const principal = await principalOf(extra);
+      const { info } = extra;
+      if (info === undefined) throw new Error('An operation came before connection_init.');
+      if (principal === undefined)
+        return [new RequestError('UNAUTHENTICATED', 'The credential is not valid any more.')];
       // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
       const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
       try {

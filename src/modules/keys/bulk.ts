@@ -1,7 +1,7 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { JsonObject } from '../../graph/audit.ts';
-import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { type Change, type ChangedRow, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { invalid, UserError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import type { OneTimeSecret } from '../../graph/one-time-secret.ts';
@@ -76,15 +76,12 @@ export class KeyBulk {
     }
     const rotated = results.filter(({ error }) => error === null);
     const payload = { dryRun, matchedCount: keys.length, rotatedCount: dryRun ? 0 : rotated.length, results };
-    const after = { keyIds: rotated.map(({ key }) => encodeId('ApiKey', key.id)), overlapSeconds };
-    return dryRun || rotated.length === 0
-      ? unchanged(payload)
-      : changedInBulk(
-          scope,
-          payload,
-          rotated.map(({ key }) => key),
-          after,
-        );
+    if (dryRun || rotated.length === 0) return unchanged(payload);
+    const { changed, events } = changedInBulk(
+      rotated.map(({ key }) => key),
+      { overlapSeconds },
+    );
+    return { payload, alsoChanged: changed, events };
   }
 
   async #rotateOne(
@@ -112,21 +109,36 @@ export class KeyBulk {
     scope: CommandScope,
     { filter, dryRun, reason }: BulkOptions & { reason?: string | null | undefined },
   ): Promise<Change<BulkRevocation>> {
-    const { now, transaction } = scope;
-    const keys = await this.#matching(scope, filter, Prisma.empty);
-    const live = keys.filter(({ revokedAt }) => revokedAt === null);
+    const live = await this.#live(scope, filter);
     const payload = { dryRun, matchedCount: live.length };
     if (dryRun || live.length === 0) return unchanged(payload);
-    await transaction.prisma.$executeRaw`
-      UPDATE api_key SET revoked_at = ${now}, revoked_reason = ${reason ?? null}, revision = revision + 1, updated_at = ${now}
-      WHERE id = ANY(${live.map(({ id }) => id)}::uuid[])
-    `;
+    const { changed, events } = await this.#revokeAll(scope, live, reason ?? null);
     // After the update, so that those which are revoked together do not vouch for each other.
-    for (const key of live) await this.#keys.guardLastAdminKey(scope, key, { ...key, revokedAt: now });
-    return changedInBulk(scope, payload, live, {
-      keyIds: live.map(({ id }) => encodeId('ApiKey', id)),
-      reason: reason ?? null,
-    });
+    for (const key of live) await this.#keys.guardLastAdminKey(scope, key, { ...key, revokedAt: scope.now });
+    return { payload, alsoChanged: changed, events };
+  }
+
+  /** Revokes keys that others know: also the last admin key, since whoever found it could do all that it can. */
+  async revokeLeaked(scope: CommandScope, ids: readonly string[], reason: string): Promise<BulkRecord> {
+    const live = ids.length === 0 ? [] : await this.#live(scope, { ids });
+    return live.length === 0 ? { changed: [], events: [] } : this.#revokeAll(scope, live, reason);
+  }
+
+  async #live(scope: CommandScope, filter: KeyFilter): Promise<ApiKeyRow[]> {
+    const keys = await this.#matching(scope, filter, Prisma.empty);
+    return keys.filter(({ revokedAt }) => revokedAt === null);
+  }
+
+  async #revokeAll(
+    { now, transaction }: CommandScope,
+    keys: readonly ApiKeyRow[],
+    reason: string | null,
+  ): Promise<BulkRecord> {
+    await transaction.prisma.$executeRaw`
+      UPDATE api_key SET revoked_at = ${now}, revoked_reason = ${reason}, revision = revision + 1, updated_at = ${now}
+      WHERE id = ANY(${keys.map(({ id }) => id)}::uuid[])
+    `;
+    return changedInBulk(keys, { revokedReason: reason });
   }
 
   /** The keys that a filter finds, locked in the order of their ids. */
@@ -147,25 +159,20 @@ export class KeyBulk {
   }
 }
 
-/** One row of the audit log, and one announcement that makes everyone look at keys anew. */
-function changedInBulk<Payload>(
-  { principal }: CommandScope,
-  payload: Payload,
-  keys: readonly ApiKeyRow[],
-  after: JsonObject,
-): Change<Payload> {
-  const [first] = keys;
-  if (first === undefined) return unchanged(payload);
-  const tenantIds = new Set(keys.map(({ tenantId }) => tenantId));
-  const tenantId = principal.tenantId ?? (tenantIds.size === 1 ? first.tenantId : null);
-  const event: OutboxEvent = {
-    topic: 'ApiKey.changedInBulk',
-    ...(tenantId === null ? {} : { tenantId }),
-    payload: { count: keys.length },
-  };
+/** What the audit log and everyone else has to know of many keys that changed. */
+interface BulkRecord {
+  readonly changed: readonly ChangedRow[];
+  readonly events: readonly OutboxEvent[];
+}
+
+/** One row in the audit chain of each tenant, and one announcement that makes everyone look at keys anew. */
+function changedInBulk(keys: readonly ApiKeyRow[], after: JsonObject): BulkRecord {
+  const byTenant = Map.groupBy(keys, ({ tenantId }) => tenantId);
   return {
-    payload,
-    changed: { ...(tenantId === null ? {} : { tenantId }), after },
-    events: [event],
+    changed: [...byTenant].map(([tenantId, ofTenant]) => ({
+      ...(tenantId === null ? {} : { tenantId }),
+      after: { ...after, keyIds: ofTenant.map(({ id }) => encodeId('ApiKey', id)) },
+    })),
+    events: [{ topic: 'ApiKey.changedInBulk', payload: { count: keys.length } }],
   };
 }

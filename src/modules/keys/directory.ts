@@ -74,12 +74,13 @@ export class KeyDirectory {
     return found;
   }
 
-  /** By many hashes at once; of those that belong to no key nothing is said. */
-  async idsOf(sha256s: readonly Buffer[]): Promise<string[]> {
+  /** The keys that any of these secrets opens now, given by the SHA-256 of each. */
+  async idsOf(sha256s: readonly Buffer[], now: Date): Promise<string[]> {
     const candidates = sha256s.flatMap((sha256) => [...this.#parts.hasher.candidates(sha256).values()]);
-    const rows = await this.#parts.database.reader.raw(
-      sql`SELECT DISTINCT key_id AS id FROM api_key_secret WHERE hash = ANY(${candidates}::bytea[])`,
-    );
+    const rows = await this.#parts.database.reader.raw(sql`
+      SELECT DISTINCT key_id AS id FROM api_key_secret
+      WHERE hash = ANY(${candidates}::bytea[]) AND revoked_at IS NULL AND (valid_until IS NULL OR valid_until > ${now})
+    `);
     return rows.map(({ id }) => String(id));
   }
 

@@ -1,5 +1,5 @@
 import { hashSecret } from '../../access/secrets.ts';
-import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import type { Change, CommandScope } from '../../graph/commands/definition.ts';
 import type { KeyBulk } from './bulk.ts';
 import type { KeyDirectory } from './directory.ts';
 
@@ -23,11 +23,16 @@ export class LeakReports {
     { tokens, sha256s, where }: { tokens: readonly string[]; sha256s: readonly string[]; where: string | null },
   ): Promise<Change<LeakReport>> {
     const hashes = [...tokens.map(hashSecret), ...sha256s.map((hash) => Buffer.from(hash, 'hex'))];
-    const ids = await this.#directory.idsOf(hashes);
-    const payload = { reportedCount: hashes.length };
-    if (ids.length === 0) return unchanged(payload);
+    const ids = await this.#directory.idsOf(hashes, scope.now);
     const reason = where === null ? 'reported as leaked' : `reported as leaked: ${where}`;
-    const { changed, events = [] } = await this.#bulk.revoke(scope, { filter: { ids }, dryRun: false, reason });
-    return { payload, events, ...(changed === undefined ? {} : { changed }) };
+    const revoked = await this.#bulk.revokeLeaked(scope, ids, reason);
+    const { tenantId } = scope.principal;
+    return {
+      payload: { reportedCount: hashes.length },
+      // The report itself, and then what became of it in the chain of each tenant that lost a key.
+      changed: { ...(tenantId === undefined ? {} : { tenantId }), after: { reportedCount: hashes.length, where } },
+      alsoChanged: revoked.changed,
+      events: revoked.events,
+    };
   }
 }
