@@ -1,5 +1,4 @@
 import { Pool, type PoolClient, type PoolConfig } from 'pg';
-import type { Transaction } from './database.ts';
 import { Prisma } from './generated/client.ts';
 import { prismaTypes, type Send } from './reader.ts';
 import type { StatementNames } from './statements.ts';
@@ -73,7 +72,7 @@ export class FencedConnections {
  * @param fence without a tenant there is none: the work belongs to the deployment
  */
 export async function behindFence<Result>(
-  { prisma }: Transaction,
+  { prisma }: { readonly prisma: Prisma.TransactionClient },
   fence: Fence,
   work: () => Promise<Result>,
 ): Promise<Result> {

@@ -25,7 +25,7 @@ const AppStatusEnum = builder.enumType('AppStatus', {
 });
 
 /** What keys of an application inherit from it. */
-export const InferenceConfiguration = builder.objectRef<Inference>('InferenceConfiguration').implement({
+const InferenceConfiguration = builder.objectRef<Inference>('InferenceConfiguration').implement({
   description:
     'How an application calls models, so that its callers need not say. What is null they say themselves, or the model has its own default.',
   fields: (t) => ({

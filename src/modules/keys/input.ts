@@ -184,7 +184,6 @@ export const rotateKeyRules = z.object({
 });
 
 export type CreateKey = z.infer<typeof createKeyRules>;
-export type KeyDetails = Partial<Pick<CreateKey, keyof typeof details>>;
 export type UpdateKey = z.infer<typeof updateKeyRules>;
 export type KeyReference = z.infer<typeof keyReferenceRules>;
 export type RotateKey = z.infer<typeof rotateKeyRules>;

@@ -13,7 +13,7 @@ import { type Change, type CommandScope, unchanged } from '../../graph/commands/
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
 import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
-import { encodeId, newId } from '../../graph/ids.ts';
+import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { OneTimeSecret } from '../../graph/one-time-secret.ts';
 import { differs } from '../../graph/patches.ts';
@@ -340,5 +340,3 @@ function refuseOtherEnvironment(prefixes: KeyPrefixes, kind: KeyKind, environmen
     );
   }
 }
-
-export const keyIdOf = ({ id }: Pick<ApiKeyRow, 'id'>): string => encodeId('ApiKey', id);

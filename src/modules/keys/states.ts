@@ -4,7 +4,7 @@ import type { ApiKeyRow, ApiKeySecretRow } from './entity.ts';
 const { sql } = Prisma;
 
 /** How long before its end a key counts as expiring. */
-export const expiringDays = 7;
+const expiringDays = 7;
 const expiringMs = expiringDays * 24 * 60 * 60 * 1000;
 
 /** The states of a key. Where several are true, the first of this list is the one that is shown. */

@@ -57,7 +57,7 @@ export function refusalOfOwner({ user, app, product, engine }: KeyRecord): Refus
 }
 
 /** Why it is not served because of its tenant. */
-export function refusalOfTenant({ tenant }: KeyRecord, now: Date): Refusal | undefined {
+function refusalOfTenant({ tenant }: KeyRecord, now: Date): Refusal | undefined {
   if (tenant === null) return undefined;
   if (tenant.status === 'ARCHIVED') return 'TENANT_ARCHIVED';
   if (tenant.status === 'SUSPENDED') return 'TENANT_SUSPENDED';

@@ -70,7 +70,7 @@ function decide(
 }
 
 /** What a key belongs to, as a principal is bound to it. */
-export const ownersOf = ({ tenant, user, product, engine, app }: KeyRecord) => ({
+const ownersOf = ({ tenant, user, product, engine, app }: KeyRecord) => ({
   tenantId: tenant?.id ?? null,
   userId: user?.id ?? null,
   productId: product?.id ?? null,
