@@ -4,8 +4,12 @@ import { builder, requires } from '../../graph/builder.ts';
 import { encodeId, type NodeType } from '../../graph/ids.ts';
 import { PrincipalKindEnum } from '../../graph/principal-kind.ts';
 import { wantedColumns } from '../../graph/selection.ts';
+import { apps } from '../apps/entity.ts';
+import { App } from '../apps/schema.ts';
 import { engines } from '../engines/entity.ts';
 import { Engine } from '../engines/schema.ts';
+import { apiKeys } from '../keys/entity.ts';
+import { ApiKey } from '../keys/schema.ts';
 import { products } from '../products/entity.ts';
 import { Product } from '../products/schema.ts';
 import { tenants } from '../tenants/entity.ts';
@@ -43,6 +47,14 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
       nullable: true,
       description: 'The key that was used; null for root admin keys and logins.',
       resolve: ({ keyId }) => idOrNull('ApiKey', keyId),
+    }),
+    key: t.field({
+      ...requires(['keys:read']),
+      type: ApiKey,
+      nullable: true,
+      description: 'That key.',
+      resolve: ({ keyId }, _args, { services, principal }, info) =>
+        keyId === undefined ? null : services.keys.find(principal, keyId, wantedColumns(apiKeys, info)),
     }),
     tenantId: t.id({
       nullable: true,
@@ -108,6 +120,14 @@ const Viewer = builder.objectRef<Principal>('Viewer').implement({
       nullable: true,
       description: 'The application that it belongs to; null when it is bound to none.',
       resolve: ({ appId }) => idOrNull('App', appId),
+    }),
+    app: t.field({
+      ...requires(['apps:read']),
+      type: App,
+      nullable: true,
+      description: 'That application.',
+      resolve: ({ appId }, _args, { services, principal }, info) =>
+        appId === undefined ? null : services.apps.find(principal, appId, wantedColumns(apps, info)),
     }),
     expiresAt: t.field({
       type: 'DateTime',
