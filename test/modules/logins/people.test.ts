@@ -5,6 +5,7 @@ import { encodeId, newId } from '../../../src/graph/ids.ts';
 import { Client } from '../../testkit/client.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { Seed, type Seeded } from '../../testkit/seed.ts';
+import { Socket } from '../../testkit/socket.ts';
 import { loginViewer, startLogins, tenantClaim } from './logins.ts';
 
 const byPath = 'https://fairlead.example/by-path';
@@ -113,6 +114,18 @@ describe('the tenant of a login', () => {
       tenants: { totalCount: 1, edges: [{ node: { id: acme.id } }] },
       foreign: null,
     });
+  });
+
+  it('closes open sockets of its logins at their next operation when it is archived', async () => {
+    const tenant = await seed.tenant();
+    const { headers } = await login({ claims: ofAcme({ [tenantClaim]: tenant.id }) });
+    const socket = await Socket.accepted(test.app.url, headers);
+    expect(await socket.run('1', '{ viewer { tenantId } }')).toMatchObject({
+      data: { viewer: { tenantId: tenant.id } },
+    });
+    await seed.run('archiveTenant', { tenantId: tenant.id });
+    socket.subscribe('2', '{ viewer { tenantId } }');
+    expect(await socket.closed).toMatchObject({ code: 4401 });
   });
 
   it('stops its logins as soon as it is archived, and lets them in again when it is resumed', async () => {

@@ -149,6 +149,8 @@ describe('viewer', () => {
     const tenantId = decodeId('Tenant', user.tenantId);
     const productId = decodeId('Product', product.id);
     const ofUser = { kind: 'USER', tenantId, userId: decodeId('User', user.id) } as const;
+    const app = await seed.app({ tenantId: user.tenantId });
+    const ofApp = { kind: 'APP', tenantId, appId: decodeId('App', app.id) } as const;
     const ofEngine = { kind: 'ENGINE', tenantId, productId, engineId: decodeId('Engine', engine.id) } as const;
     const readScopes = new Set<Scope>(scopeNames.filter((scope) => scope.endsWith(':read')));
     const none = { tenant: null, user: null, product: null, engine: null, app: null, key: null };
@@ -163,8 +165,10 @@ describe('viewer', () => {
       product: { id: product.id },
       engine: { id: engine.id },
     });
+    const appReads = as({ ...ofApp, scopes: readScopes });
+    expect((await appReads.run(viewerObjects)).viewer).toEqual({ ...none, tenant, app: { id: app.id } });
     expect((await operator.run(viewerObjects)).viewer).toEqual(none);
-    for (const caller of [ofUser, ofEngine]) {
+    for (const caller of [ofUser, ofEngine, ofApp]) {
       const { data, errors } = await as({ ...caller, scopes: new Set() }).send(viewerObjects);
       expect(data?.viewer).toEqual(none);
       expect(new Set(errors?.map(({ path, extensions }) => [path?.[1], extensions.code].join()))).toEqual(
@@ -174,29 +178,28 @@ describe('viewer', () => {
   });
 
   it('says of a key in the database what it is, and of its older secret until when it is accepted', async () => {
-    const { id: appId, tenantId } = await seed.app();
+    const { id: userId, tenantId } = await seed.user();
     const expiresAt = '2026-12-31T00:00:00.000Z';
-    const scopes = ['apps:read', 'cloud:inference'];
-    const { key, secret } = await makeKey(operator, { kind: 'APP', name: 'shop', appId, scopes, expiresAt });
+    const scopes = ['cloud:inference', 'users:read'];
+    const { key, secret } = await makeKey(operator, { kind: 'USER', name: 'own', tenantId, userId, scopes, expiresAt });
     const said = {
-      kind: 'APP',
-      name: 'shop',
+      kind: 'USER',
+      name: 'own',
       credentialId: key.id,
       role: null,
       scopes,
       keyId: key.id,
       tenantId,
-      userId: null,
+      userId,
       productId: null,
       engineId: null,
-      appId,
+      appId: null,
       expiresAt,
       usesRetiringSecret: false,
       retiringUntil: null,
     };
     const older = withSecret(test, secret);
     expect((await older.run(viewerWithAll)).viewer).toEqual(said);
-    expect((await older.send('{ viewer { app { id } } }')).data).toEqual({ viewer: { app: { id: appId } } });
     const { retiringUntil, secret: newer } = await seed.run('rotateKey', { keyId: key.id, overlapSeconds: 60 });
     expect(retiringUntil).toBe('2026-03-01T12:01:00.000Z');
     expect((await older.run(viewerWithAll)).viewer).toEqual({
