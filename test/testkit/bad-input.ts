@@ -103,6 +103,66 @@ export const badTimes: readonly BadValue[] = [
   ['a number', 1_767_225_600, notOfType],
 ];
 
+const int32Max = 2 ** 31 - 1;
+
+/** What every e-mail address must refuse. */
+export const badEmails: readonly BadValue[] = [
+  ['null', null, 'NOT_NULLABLE'],
+  ['no @', 'ops.example.com', 'INVALID_FORMAT'],
+  ['nobody', '@example.com', 'INVALID_FORMAT'],
+  ['blanks', ' ', 'INVALID_FORMAT'],
+  ['a name before the address', 'Ops <ops@example.com>', 'INVALID_FORMAT'],
+  ['NUL', 'ops@example.com\u0000', 'INVALID_FORMAT'],
+  ['a line break', 'ops@example.com\n', 'INVALID_FORMAT'],
+  ['255 characters', `${'x'.repeat(243)}@example.com`, 'TOO_LONG'],
+  ['a number', 1, notOfType],
+];
+
+/** What every count that may be null must refuse. */
+export const badCounts = (maximum: number): readonly BadValue[] => [
+  ['-1', -1, 'OUT_OF_RANGE'],
+  ['a fraction', 0.5, notOfType],
+  ['a text', '10', notOfType],
+  ['infinity as a text', 'Infinity', notOfType],
+  [`more than ${maximum}`, maximum + 1, notOfType],
+];
+
+/** What every field of limits must refuse. The base input has a budget. */
+export const badLimits: BadInputTable = {
+  'limits.requestsPerMinute': badCounts(int32Max),
+  'limits.tokensPerMinute': badCounts(Number.MAX_SAFE_INTEGER),
+  'limits.tokensPerDay': badCounts(Number.MAX_SAFE_INTEGER),
+  'limits.maxInFlight': badCounts(int32Max),
+  'limits.budget': [
+    ['a budget of nothing', {}, 'EMPTY_BUDGET'],
+    ['a budget of nulls', { tokens: null, costUsd: null }, 'EMPTY_BUDGET'],
+    ['a number', 5, notOfType],
+  ],
+  'limits.budget.tokens': badCounts(Number.MAX_SAFE_INTEGER),
+  'limits.budget.costUsd': [
+    ['a negative amount', '-0.01', 'OUT_OF_RANGE'],
+    ['a number', 12.5, notOfType],
+    ['nothing', '', notOfType],
+    ['an exponent', '1e3', notOfType],
+    ['a comma', '12,50', notOfType],
+    ['a currency', '$5', notOfType],
+    ['a leading zero', '05', notOfType],
+    ['no digit before the point', '.5', notOfType],
+    ['no digit after the point', '5.', notOfType],
+    ['7 digits after the point', '0.0000001', notOfType],
+    ['13 digits before the point', '1000000000000', notOfType],
+    ['not a number', 'NaN', notOfType],
+    ['infinity', 'Infinity', notOfType],
+    ['NUL', '5\u0000', notOfType],
+    ['a line break at its end', '5\n', notOfType],
+  ],
+  'limits.budget.period': [
+    ['null', null, notOfType],
+    ['an unknown one', 'WEEKLY', notOfType],
+  ],
+  'limits.budget.startedAt': badTimes,
+};
+
 /**
  * Declares a test for each bad value of each field of a command: it is refused with its rule and path, or as a
  * malformed request, and nothing is stored. A field of the input without any fails.
@@ -175,7 +235,7 @@ function fieldsOf(type: GraphQLInputType): readonly string[] {
 }
 
 /** The same input with another value at the path; what is missing on the way is added. */
-function withValue(input: unknown, [step, ...rest]: readonly string[], value: unknown): CommandInput {
+export function withValue(input: unknown, [step, ...rest]: readonly string[], value: unknown): CommandInput {
   if (step === undefined) throw new Error('A path has at least one step.');
   const at = (inner: unknown) => (rest.length === 0 ? value : withValue(inner, rest, value));
   if (Array.isArray(input)) {

@@ -46,7 +46,7 @@ export class Commands {
   /** The whole answer, whatever it is. */
   send(client: Client, name: string, input: CommandInput): Promise<Answer<{ readonly answer: CommandAnswer }>> {
     const typeName = name.charAt(0).toUpperCase() + name.slice(1);
-    const members = this.#membersOf(name).map((member) => `... on ${member.name} ${selectAll(member)}`);
+    const members = this.#membersOf(name).map((member) => `... on ${member.name} ${this.#selectAll(member)}`);
     return client.send(
       `mutation ($input: ${typeName}Input!) { answer: ${name}(input: $input) { __typename ${members.join(' ')} } }`,
       { input },
@@ -66,16 +66,20 @@ export class Commands {
     if (!isUnionType(type)) throw new Error(`${name} is no command.`);
     return type.getTypes();
   }
-}
 
-/** Every value of a type and of what it refers to, apart from lists that take arguments. */
-function selectAll(type: GraphQLNamedOutputType, depth = 1): string {
-  if (!isObjectType(type) && !isInterfaceType(type)) throw new Error(`${type.name} has no fields.`);
-  const fields = Object.values(type.getFields()).flatMap((field) => {
-    const fieldType = getNamedType(field.type);
-    if (isLeafType(fieldType)) return [field.name];
-    const skipped = field.args.length > 0 || depth === selectionDepthMax;
-    return skipped ? [] : [`${field.name} ${selectAll(fieldType, depth + 1)}`];
-  });
-  return `{ ${isInterfaceType(type) ? '__typename ' : ''}${fields.join(' ')} }`;
+  /** Every value of a type and of what it refers to, apart from lists that take arguments. */
+  #selectAll(type: GraphQLNamedOutputType, depth = 1): string {
+    if (isInterfaceType(type)) {
+      const members = this.#schema.getPossibleTypes(type);
+      return `{ __typename ${members.map((member) => `... on ${member.name} ${this.#selectAll(member, depth)}`).join(' ')} }`;
+    }
+    if (!isObjectType(type)) throw new Error(`${type.name} has no fields.`);
+    const fields = Object.values(type.getFields()).flatMap((field) => {
+      const fieldType = getNamedType(field.type);
+      if (isLeafType(fieldType)) return [field.name];
+      const skipped = field.args.length > 0 || depth === selectionDepthMax;
+      return skipped ? [] : [`${field.name} ${this.#selectAll(fieldType, depth + 1)}`];
+    });
+    return `{ ${fields.join(' ')} }`;
+  }
 }

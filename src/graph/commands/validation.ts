@@ -106,9 +106,13 @@ export const externalId = z
     rule('SURROUNDING_SPACE', 'An externalId neither begins nor ends with a space; it is not trimmed for you.'),
   )
   .pipe(plainText(255))
-  .refine(
-    (id) => visible.test(id),
-    rule('INVISIBLE', 'An externalId has characters that can be seen, with spaces between them at most.'),
+  .pipe(
+    z
+      .string()
+      .refine(
+        (id) => visible.test(id),
+        rule('INVISIBLE', 'An externalId has characters that can be seen, with spaces between them at most.'),
+      ),
   );
 
 /** What an engine runs: an image's tag, or the whole reference of the image. */

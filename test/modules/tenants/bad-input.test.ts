@@ -3,8 +3,10 @@ import { startTestApp } from '../../testkit/app.ts';
 import {
   type BadInputTable,
   type BadValue,
+  badEmails,
   badFlags,
   badIds,
+  badLimits,
   badNames,
   badRequiredNames,
   badRevisions,
@@ -56,17 +58,7 @@ const inList = (field: string, values: readonly BadValue[]): readonly BadValue[]
 const details: BadInputTable = {
   description: badTexts(2_000),
   organization: badTexts(255),
-  contactEmail: [
-    ['null', null, 'NOT_NULLABLE'],
-    ['no @', 'ops.example.com', 'INVALID_FORMAT'],
-    ['nobody', '@example.com', 'INVALID_FORMAT'],
-    ['blanks', ' ', 'INVALID_FORMAT'],
-    ['a name before the address', 'Ops <ops@example.com>', 'INVALID_FORMAT'],
-    ['NUL', 'ops@example.com\u0000', 'INVALID_FORMAT'],
-    ['a line break', 'ops@example.com\n', 'INVALID_FORMAT'],
-    ['255 characters', `${'x'.repeat(243)}@example.com`, 'TOO_LONG'],
-    ['a number', 1, notOfType],
-  ],
+  contactEmail: badEmails,
   timeZone: [
     ['null', null, 'NOT_NULLABLE'],
     ['nothing', '', 'UNKNOWN_TIME_ZONE'],
@@ -132,50 +124,6 @@ const details: BadInputTable = {
   synthetic: badFlags('NOT_NULLABLE'),
 };
 
-const badCounts = (maximum: number): readonly BadValue[] => [
-  ['-1', -1, 'OUT_OF_RANGE'],
-  ['a fraction', 0.5, notOfType],
-  ['a text', '10', notOfType],
-  ['infinity as a text', 'Infinity', notOfType],
-  [`more than ${maximum}`, maximum + 1, notOfType],
-];
-const int32Max = 2 ** 31 - 1;
-
-const limits: BadInputTable = {
-  'limits.requestsPerMinute': badCounts(int32Max),
-  'limits.tokensPerMinute': badCounts(Number.MAX_SAFE_INTEGER),
-  'limits.tokensPerDay': badCounts(Number.MAX_SAFE_INTEGER),
-  'limits.maxInFlight': badCounts(int32Max),
-  'limits.budget': [
-    ['a budget of nothing', {}, 'EMPTY_BUDGET'],
-    ['a budget of nulls', { tokens: null, costUsd: null }, 'EMPTY_BUDGET'],
-    ['a number', 5, notOfType],
-  ],
-  'limits.budget.tokens': badCounts(Number.MAX_SAFE_INTEGER),
-  'limits.budget.costUsd': [
-    ['a negative amount', '-0.01', 'OUT_OF_RANGE'],
-    ['a number', 12.5, notOfType],
-    ['nothing', '', notOfType],
-    ['an exponent', '1e3', notOfType],
-    ['a comma', '12,50', notOfType],
-    ['a currency', '$5', notOfType],
-    ['a leading zero', '05', notOfType],
-    ['no digit before the point', '.5', notOfType],
-    ['no digit after the point', '5.', notOfType],
-    ['7 digits after the point', '0.0000001', notOfType],
-    ['13 digits before the point', '1000000000000', notOfType],
-    ['not a number', 'NaN', notOfType],
-    ['infinity', 'Infinity', notOfType],
-    ['NUL', '5\u0000', notOfType],
-    ['a line break at its end', '5\n', notOfType],
-  ],
-  'limits.budget.period': [
-    ['null', null, notOfType],
-    ['an unknown one', 'WEEKLY', notOfType],
-  ],
-  'limits.budget.startedAt': badTimes,
-};
-
 const withDetails = {
   activeUntil: '2027-01-01T00:00:00Z',
   weeklyWindows: [window('MONDAY', 30, 60)],
@@ -189,7 +137,7 @@ refusesBadInput(app, 'createTenant', () => ({ name: 'Never stored', ...withDetai
   weight: badWeights('NOT_NULLABLE'),
   fairshareGroupId: badIds(tenantId, { nullable: true }),
   ...details,
-  ...limits,
+  ...badLimits,
 });
 refusesBadInput(app, 'updateTenant', () => ({ tenantId, ...withDetails }), {
   ...reference,
@@ -202,7 +150,7 @@ refusesBadInput(app, 'setTenantWeight', () => ({ tenantId, weight: 1 }), {
 });
 refusesBadInput(app, 'setTenantLimits', () => ({ tenantId, ...withLimits }), {
   ...reference,
-  ...limits,
+  ...badLimits,
   limits: [['null', null, notOfType]],
 });
 refusesBadInput(app, 'setTenantGroup', () => ({ tenantId, fairshareGroupId: defaultGroup }), {
