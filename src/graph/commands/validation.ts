@@ -24,7 +24,7 @@ function readIssue(issue: z.core.$ZodIssue): ValidationIssue {
   if (issue.code === 'custom' && typeof issue.params?.rule === 'string') {
     return { rule: issue.params.rule, message: issue.message, path };
   }
-  if (issue.code === 'invalid_type' && issue.input === null) {
+  if ((issue.code === 'invalid_type' || issue.code === 'invalid_value') && issue.input === null) {
     return { rule: 'NOT_NULLABLE', message: 'This field cannot be cleared; leave it out to keep its value.', path };
   }
   return { rule: ruleByCode[issue.code] ?? 'INVALID', message: issue.message, path };
@@ -118,8 +118,8 @@ export const externalId = z
 /** What an engine runs: an image's tag, or the whole reference of the image. */
 export const engineVersionText = z
   .string()
-  .regex(
-    /^[A-Za-z0-9_][\w.+:/@-]{0,254}$/,
+  .refine(
+    (version) => /^[A-Za-z0-9_][\w.+:/@-]{0,254}$/.test(version),
     rule(
       'INVALID_VERSION',
       'An engine version has 1 to 255 letters, digits and _ . + : / @ - and begins with a letter, a digit or _.',

@@ -17,7 +17,7 @@ const engineUrl = z
   .refine((url) => url.length <= urlLengthMax, rule('TOO_LONG', `At most ${urlLengthMax} characters.`))
   .refine(
     (url) => {
-      if (/[\s\p{Cc}]/u.test(url) || !URL.canParse(url)) return false;
+      if (!url.isWellFormed() || /[\s\p{Cc}]/u.test(url) || !URL.canParse(url)) return false;
       const { protocol, username, password } = new URL(url);
       return ['http:', 'https:'].includes(protocol) && username === '' && password === '';
     },

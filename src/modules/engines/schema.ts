@@ -45,7 +45,11 @@ builder.node(Engine, {
   id: { resolve: (engine) => engine.id },
   loadMany: loadNodes([['engines:read']], ({ services, principal }, ids) => services.engines.byIds(principal, ids)),
   fields: (t) => ({
-    product: t.expose('product', { type: Product, description: 'The product that it is an instance of.' }),
+    product: t.expose('product', {
+      ...requires(['products:read']),
+      type: Product,
+      description: 'The product that it is an instance of.',
+    }),
     userExternalId: t.exposeString('userExternalId', {
       description: "The product's own name for the user; unique among its engines, upper and lower case apart.",
     }),

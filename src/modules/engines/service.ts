@@ -228,20 +228,14 @@ export class EngineService implements ProductEngines {
     });
   }
 
-  /** An engine that a key is made for, kept from being destroyed until the transaction ends. */
-  holdForKey(scope: CommandScope, engineId: string, path: readonly string[]): Promise<EngineRow> {
-    return this.#hold(scope, engineId, 'KEY SHARE', path);
-  }
-
   async #hold(
     { transaction, principal }: CommandScope,
     engineId: string,
-    lock: 'UPDATE' | 'NO KEY UPDATE' | 'KEY SHARE',
-    path: readonly string[] = ['engineId'],
+    lock: 'UPDATE' | 'NO KEY UPDATE',
   ): Promise<EngineRow> {
     const where = [sql`t.id = ${engineId}::uuid`, ...visibleTo(engines, principal)];
     const engine = await transaction.reader.find(engines, where, { lock });
-    if (engine === undefined) throw new NotFoundError('engine', path);
+    if (engine === undefined) throw new NotFoundError('engine', ['engineId']);
     return engine;
   }
 }

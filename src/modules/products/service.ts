@@ -201,7 +201,7 @@ export class ProductService {
   async hold(
     { transaction, principal }: CommandScope,
     productId: string,
-    lock: 'UPDATE' | 'NO KEY UPDATE' | 'KEY SHARE',
+    lock: 'UPDATE' | 'NO KEY UPDATE',
     path: readonly string[] = ['productId'],
   ): Promise<ProductRow> {
     const where = [sql`t.id = ${productId}::uuid`, ...visibleTo(products, principal)];
@@ -216,11 +216,6 @@ export class ProductService {
     const product = await transaction.reader.find(products, where, { wanted });
     if (product === undefined) throw new NotFoundError('product', ['productId']);
     return product;
-  }
-
-  /** A product that a key is made for. */
-  holdForKey(scope: CommandScope, productId: string, path: readonly string[]): Promise<ProductRow> {
-    return this.hold(scope, productId, 'KEY SHARE', path);
   }
 
   /**
