@@ -25,7 +25,7 @@ const AppStatusEnum = builder.enumType('AppStatus', {
 });
 
 /** What keys of an application inherit from it. */
-const InferenceConfiguration = builder.objectRef<Inference>('InferenceConfiguration').implement({
+export const InferenceConfiguration = builder.objectRef<Inference>('InferenceConfiguration').implement({
   description:
     'How an application calls models, so that its callers need not say. What is null they say themselves, or the model has its own default.',
   fields: (t) => ({
@@ -51,6 +51,9 @@ const InferenceConfiguration = builder.objectRef<Inference>('InferenceConfigurat
     }),
   }),
 });
+
+/** What a row keeps of it. */
+export const inferenceOf = (stored: unknown): Inference => storedInference.parse(stored);
 
 export const App = builder.objectRef<AppRow>('App');
 

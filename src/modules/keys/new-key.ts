@@ -122,7 +122,7 @@ export async function holdOwners(scope: CommandScope, input: CreateKey, tenants:
   };
   const field = owner ?? optionalOwner;
   const id = field === undefined ? null : ownerOf(input, field, scope.principal);
-  const source = field === undefined || id === null ? undefined : keyOwners[field];
+  const source = field === undefined ? undefined : keyOwners[field];
   const seen = source === undefined || id === null ? undefined : await source.find(scope, id, [field ?? '']);
   const tenantId = input.tenantId ?? scope.principal.tenantId ?? seen?.tenantId;
   // The tenant before what belongs to it, as when a tenant is deleted: the two do not wait for each other.

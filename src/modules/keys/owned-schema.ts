@@ -3,6 +3,7 @@ import { builder, type GraphSchemaTypes, requires } from '../../graph/builder.ts
 import { listComplexity } from '../../graph/connections.ts';
 import { listRequest } from '../../graph/lists.ts';
 import { loadReference, requestTime } from '../../graph/loaders.ts';
+import { App } from '../apps/schema.ts';
 import { Engine } from '../engines/schema.ts';
 import { Product } from '../products/schema.ts';
 import { Tenant } from '../tenants/schema.ts';
@@ -47,6 +48,7 @@ function addKeysTo<Row extends { id: string }>(
 addKeysTo(Tenant, 'tenantId', 'The keys of the tenant and of all that belongs to it');
 addKeysTo(Product, 'productId', 'The platform keys of the product and the keys of its engines');
 addKeysTo(Engine, 'engineId', 'The keys of the engine');
+addKeysTo(App, 'appId', 'The keys of the application');
 addKeysTo(User, 'userId', 'The keys of the user');
 
 builder.objectFields(ApiKey, (t) => ({
@@ -57,6 +59,14 @@ builder.objectFields(ApiKey, (t) => ({
     description: 'The user that it belongs to; null: it belongs to none.',
     resolve: ({ userId }, _args, context) =>
       loadReference(context, 'User', userId, (ids) => context.services.users.byIds(context.principal, ids)),
+  }),
+  app: t.field({
+    ...requires(['apps:read']),
+    type: App,
+    nullable: true,
+    description: 'The application that it belongs to; null: it belongs to none.',
+    resolve: ({ appId }, _args, context) =>
+      loadReference(context, 'App', appId, (ids) => context.services.apps.byIds(context.principal, ids)),
   }),
   product: t.field({
     ...requires(['products:read']),

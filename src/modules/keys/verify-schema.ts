@@ -3,6 +3,7 @@ import { builder, requires } from '../../graph/builder.ts';
 import { RequestError } from '../../graph/errors.ts';
 import { encodeId, type NodeType } from '../../graph/ids.ts';
 import { loadReference } from '../../graph/loaders.ts';
+import { InferenceConfiguration, inferenceOf } from '../apps/schema.ts';
 import { Limits } from '../limits/schema.ts';
 import type { KeyRecord } from './record.ts';
 import { ApiKey, KeyEnvironmentEnum, KeyKindEnum } from './schema.ts';
@@ -145,6 +146,12 @@ const KeyVerificationType = builder.objectRef<KeyVerification>('KeyVerification'
       nullable: true,
       description: 'The only models that it may use, by its own list and by that of its tenant; null: every one.',
       resolve: ({ record }) => (record === undefined ? null : modelsOf(record)),
+    }),
+    inference: t.field({
+      type: InferenceConfiguration,
+      nullable: true,
+      description: 'Of application keys: the configuration that they inherit.',
+      resolve: ({ record }) => (record?.app ? inferenceOf(record.app.inference) : null),
     }),
     owners: t.field({
       type: KeyOwnersType,
