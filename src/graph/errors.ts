@@ -45,6 +45,8 @@ export const userErrorCodes = {
 
 export type UserErrorCode = keyof typeof userErrorCodes;
 
+export type UserErrorClass = new (...parameters: never[]) => UserError;
+
 /** A failure that callers expect and handle: a member of a command's result union, thrown by services. */
 export abstract class UserError extends Error {
   abstract readonly code: UserErrorCode;
@@ -58,6 +60,22 @@ export abstract class UserError extends Error {
     super(message);
     this.path = path;
   }
+}
+
+/** What is kept of an error in an answer that can be repeated. */
+export interface KeptError {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** All that an error says, as plain data. */
+export const keptError = (error: UserError): KeptError => ({ ...error, name: error.name, message: error.message });
+
+/** The error that was kept, of whichever of these classes it was. */
+export function revivedError(kept: KeptError, classes: readonly UserErrorClass[]): UserError {
+  const errorClass = classes.find(({ name }) => name === kept.name);
+  if (errorClass === undefined) throw new Error(`An error was kept as ${kept.name}, which is none that is expected.`);
+  return Object.assign(Object.create(errorClass.prototype), kept);
 }
 
 /** One rule that an input breaks. */

@@ -1,7 +1,7 @@
 import type { ObjectRef } from '@pothos/core';
 import { builder, type GraphSchemaTypes, requires } from '../builder.ts';
-import { IdempotencyKeyReusedError, ValidationError } from '../errors.ts';
-import type { CommandDefinition, UserErrorClass } from './definition.ts';
+import { IdempotencyKeyReusedError, type UserErrorClass, ValidationError } from '../errors.ts';
+import type { CommandDefinition } from './definition.ts';
 import { recordDenial, runCommand } from './run.ts';
 
 const commandCost = 10;

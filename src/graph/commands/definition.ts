@@ -7,7 +7,7 @@ import type { OutboxEvent } from '../../live/outbox.ts';
 import type { JsonObject } from '../audit.ts';
 import type { GraphSchemaTypes } from '../builder.ts';
 import type { Services } from '../context.ts';
-import type { UserError } from '../errors.ts';
+import type { UserErrorClass } from '../errors.ts';
 import type { NodeType } from '../ids.ts';
 
 /** Who runs a command, in which transaction, and when. */
@@ -38,8 +38,6 @@ export interface ChangedRow {
   readonly before?: JsonObject;
   readonly after?: JsonObject;
 }
-
-export type UserErrorClass = new (...parameters: never[]) => UserError;
 
 /** What is written down, once, for every command. */
 export interface CommandDefinition<Input, Payload extends object> {

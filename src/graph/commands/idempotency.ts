@@ -5,9 +5,15 @@ import type { Sealer } from '../../access/sealing.ts';
 import { canonicalJson } from '../../database/canonical-json.ts';
 import type { Transaction } from '../../database/database.ts';
 import { type IdempotencyRecord, Prisma } from '../../database/generated/client.ts';
-import { IdempotencyKeyReusedError, type UserError } from '../errors.ts';
+import {
+  IdempotencyKeyReusedError,
+  type KeptError,
+  keptError,
+  revivedError,
+  type UserError,
+  type UserErrorClass,
+} from '../errors.ts';
 import { OneTimeSecret } from '../one-time-secret.ts';
-import type { UserErrorClass } from './definition.ts';
 
 /** How long an answer can be had again. */
 const keptForMs = 24 * 60 * 60 * 1000;
@@ -121,7 +127,7 @@ export class Idempotency<Payload> {
 
   /** Stores a refusal. The claim was undone with the refused transaction, so another attempt may have been quicker. */
   async keepError({ prisma }: Transaction, error: UserError): Promise<void> {
-    await this.#take(prisma, stored({ errorName: error.name, error: { ...error, message: error.message } }).answer);
+    await this.#take(prisma, stored({ error: keptError(error) }).answer);
   }
 
   /** Whether the key was free, or free again after its time. */
@@ -143,13 +149,10 @@ export class Idempotency<Payload> {
 
   #read(stored: SuperJSONResult, secrets: (string | null)[]): Payload {
     secretsAtHand = secrets;
-    const answer = answers.deserialize<{ payload: Payload } | { errorName: string; error: object }>(stored);
+    const answer = answers.deserialize<{ payload: Payload } | { error: KeptError }>(stored);
     secretsAtHand = [];
     if ('payload' in answer) return answer.payload;
-    const errorClass = this.#attempt.errors.find((candidate) => candidate.name === answer.errorName);
-    if (errorClass === undefined)
-      throw new Error(`An answer was kept as ${answer.errorName}, which the command lacks.`);
-    throw new ReplayedError(Object.assign(Object.create(errorClass.prototype), answer.error));
+    throw new ReplayedError(revivedError(answer.error, this.#attempt.errors));
   }
 }
 

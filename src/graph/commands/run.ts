@@ -5,9 +5,9 @@ import type { AuditOutcome } from '../../database/generated/enums.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
 import { type AuditRecord, actorOf, type JsonObject } from '../audit.ts';
 import type { GraphContext } from '../context.ts';
-import { IdempotencyKeyReusedError, invalid, UserError, ValidationError } from '../errors.ts';
+import { IdempotencyKeyReusedError, invalid, UserError, type UserErrorClass, ValidationError } from '../errors.ts';
 import { decodeAnyId, IdProblem } from '../ids.ts';
-import type { ChangedRow, CommandDefinition, UserErrorClass } from './definition.ts';
+import type { ChangedRow, CommandDefinition } from './definition.ts';
 import { Idempotency, ReplayedError } from './idempotency.ts';
 import { idempotencyKeyRule, validate } from './validation.ts';
 

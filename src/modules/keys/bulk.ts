@@ -2,7 +2,7 @@ import { visibleTo } from '../../access/visibility.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { type Change, type ChangedRow, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
-import { invalid, UserError } from '../../graph/errors.ts';
+import { invalid, type KeptError, keptError, UserError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import type { OneTimeSecret } from '../../graph/one-time-secret.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
@@ -26,8 +26,8 @@ export interface RotatedKey {
   readonly key: ApiKeyRow;
   readonly secret: OneTimeSecret | null;
   readonly retiringUntil: Date | null;
-  /** Why this one was left as it was. */
-  readonly error: UserError | null;
+  /** Why this one was left as it was: plain data, since answers are kept for idempotency keys. */
+  readonly error: KeptError | null;
 }
 
 export interface BulkRotation {
@@ -99,7 +99,7 @@ export class KeyBulk {
       return { ...payload, error: null };
     } catch (error) {
       // Found before anything of this key was written, so the others are carried out.
-      if (error instanceof UserError) return { key, secret: null, retiringUntil: null, error };
+      if (error instanceof UserError) return { key, secret: null, retiringUntil: null, error: keptError(error) };
       throw error;
     }
   }

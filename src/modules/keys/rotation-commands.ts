@@ -1,7 +1,7 @@
 import { builder } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
-import { UserErrorInterface } from '../../graph/error-types.ts';
-import { InvalidStateError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
+import { errorValue, UserErrorInterface } from '../../graph/error-types.ts';
+import { InvalidStateError, NotFoundError, revivedError, StaleRevisionError } from '../../graph/errors.ts';
 import { OneTimeSecretType } from '../../graph/one-time-secret.ts';
 import type { RotatedKey } from './bulk.ts';
 import { currentKey, ExistingSecretInput, keyReference } from './commands.ts';
@@ -31,6 +31,15 @@ const DuringOverlapEnum = builder.enumType('DuringOverlap', {
 const overlapDescription =
   "How long the secret of before is accepted as well, in seconds, within the deployment's bounds (0 to 300 unless it was configured otherwise). Default: the longest.";
 
+/** Why a key is not rotated. */
+const rotationErrors = [
+  NotFoundError,
+  StaleRevisionError,
+  InvalidStateError,
+  PrivilegeEscalationError,
+  RotationInProgressError,
+];
+
 command({
   name: 'rotateKey',
   description:
@@ -52,7 +61,7 @@ command({
       description: 'A secret that the key takes over. Default: a new one is made.',
     }),
   }),
-  errors: [NotFoundError, StaleRevisionError, InvalidStateError, PrivilegeEscalationError, RotationInProgressError],
+  errors: rotationErrors,
   run: ({ keyRotation }, scope, input) => keyRotation.rotate(scope, input),
   payload: (t) => ({
     key: t.expose('key', { type: ApiKey, description: 'The key as it is now.' }),
@@ -113,7 +122,7 @@ const RotatedKeyType = builder.objectRef<RotatedKey>('RotatedKey').implement({
       type: UserErrorInterface,
       nullable: true,
       description: 'Why it was left as it was.',
-      resolve: ({ error }) => error,
+      resolve: ({ error }) => (error === null ? null : errorValue(revivedError(error, rotationErrors))),
     }),
   }),
 });

@@ -3,6 +3,7 @@ import { Prisma } from '../../database/generated/client.ts';
 import type { Change, CommandScope } from '../../graph/commands/definition.ts';
 import { unchanged } from '../../graph/commands/definition.ts';
 import { InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
+import { encodeId } from '../../graph/ids.ts';
 import { type ApiKeyRow, type ApiKeySecretRow, apiKeySecrets, apiKeys } from './entity.ts';
 import { RotationInProgressError } from './errors.ts';
 import { refuseEscalation } from './escalation.ts';
@@ -117,7 +118,21 @@ export class KeyRotation {
       select: { id: true },
     });
     const { payload, changed } = await this.#keys.change(scope, key, wasRetiring ? { retiringUntil: null } : {});
-    return { payload: { ...payload, secret }, ...(changed === undefined ? {} : { changed }) };
+    const record = (revokedAt: Date | null) => ({
+      secret: { id: encodeId('ApiKeySecret', secretId), revokedAt: revokedAt?.toISOString() ?? null },
+    });
+    return {
+      payload: { ...payload, secret },
+      ...(changed === undefined
+        ? {}
+        : {
+            changed: {
+              ...changed,
+              before: { ...changed.before, ...record(null) },
+              after: { ...changed.after, ...record(now) },
+            },
+          }),
+    };
   }
 
   /** @throws {ValidationError} when the overlap lies outside of the deployment's bounds */
