@@ -16,6 +16,7 @@ import { idPrefixes } from '../../src/graph/ids.ts';
 import { printGraph } from '../../src/graph/print.ts';
 import * as engineErrors from '../../src/modules/engines/errors.ts';
 import * as groupErrors from '../../src/modules/fairshare-groups/errors.ts';
+import * as keyErrors from '../../src/modules/keys/errors.ts';
 import * as productErrors from '../../src/modules/products/errors.ts';
 import * as tenantErrors from '../../src/modules/tenants/errors.ts';
 import * as userErrors from '../../src/modules/users/errors.ts';
@@ -104,6 +105,7 @@ describe('the errors of commands', () => {
     ...commonErrors,
     ...groupErrors,
     ...engineErrors,
+    ...keyErrors,
     ...productErrors,
     ...tenantErrors,
     ...userErrors,

@@ -41,6 +41,20 @@ beforeAll(async () => {
   });
   const inference = { model: 'small', fallbackModels: ['smaller'], systemPrompt: 'Hello', temperature: 1, topP: 0.5 };
   await seed.run('createApp', { tenantId, name: 'Chat', description: 'third', inference });
+  const ofKey = { limits, metadata: { room: 7 }, allowedModels: ['small'], expiresAt: '2030-01-01T00:00:00.000Z' };
+  const key = await seed.key({
+    kind: 'USER',
+    userId: (user as Seeded).id,
+    scopes: ['keys:read'],
+    ...ofKey,
+    allowedIpRanges: ['10.0.0.0/8'],
+  });
+  await seed.run('rotateKey', { keyId: key.id });
+  await seed.run('revokeSecret', { secretId: await seed.secretIdOf(key.id) });
+  await seed.run('disableKey', { keyId: key.id });
+  const publishable = { kind: 'PUBLISHABLE', environment: 'LIVE', allowedOrigins: ['https://acme.example'] };
+  const published = await seed.key({ tenantId, ...publishable, scopes: ['models:read'] });
+  await seed.run('revokeKey', { keyId: published.id, reason: 'leaked' });
   await seed.run('deactivateUser', { userId: (user as Seeded).id });
   const rollout = { engineVersion: 'v3', percent: 50 };
   const { id: productId } = await seed.product({
@@ -49,6 +63,7 @@ beforeAll(async () => {
     policy: { maxEngines: 9, rateLimitRpm: 8, engineVersion: 'v2', rollout },
   });
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
+  await seed.key({ kind: 'ENGINE', engineId: engine.id, scopes: ['engines:read'] });
   await seed.run('reportEngine', { engineId: engine.id, status: 'FAILED', bootDurationMs: 7, message: 'down' });
 });
 
@@ -88,6 +103,13 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'App', query: '{ tenants { edges { node { apps { edges { node { … } } } } } } }' },
   { type: 'Tenant', query: '{ apps { edges { node { tenant { … } } } } }' },
   { type: 'Tenant', query: '{ teams { edges { node { tenant { … } } } } }' },
+  { type: 'ApiKey', query: '{ apiKeys { edges { node { … } } } }' },
+  { type: 'ApiKey', query: '{ apiKeys(orderBy: { field: EXPIRES_AT }) { edges { node { … } } } }' },
+  { type: 'ApiKey', query: '{ tenants { edges { node { apiKeys { edges { node { … } } } } } } }' },
+  { type: 'ApiKey', query: '{ users { edges { node { apiKeys { edges { node { … } } } } } } }' },
+  { type: 'ApiKey', query: '{ products { edges { node { apiKeys { edges { node { … } } } } } } }' },
+  { type: 'ApiKey', query: '{ engines { edges { node { apiKeys { edges { node { … } } } } } } }' },
+  { type: 'ApiKeySecret', query: '{ apiKeys { edges { node { secrets { edges { node { … } } } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
 ];
 

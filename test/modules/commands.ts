@@ -2,6 +2,7 @@ import type { CommandCases } from '../testkit/command-case.ts';
 import { appCases } from './apps/cases.ts';
 import { engineCases } from './engines/cases.ts';
 import { fairshareGroupCases } from './fairshare-groups/cases.ts';
+import { keyCases } from './keys/cases.ts';
 import { productCases } from './products/cases.ts';
 import { teamCases } from './teams/cases.ts';
 import { tenantCases } from './tenants/cases.ts';
@@ -14,6 +15,7 @@ export const commandCases: CommandCases = {
   ...teamCases,
   ...userCases,
   ...productCases,
+  ...keyCases,
   ...engineCases,
   ...appCases,
 };

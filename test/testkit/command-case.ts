@@ -13,13 +13,19 @@ export interface CommandCase {
   readonly valid: MakeInput;
   /** The field of the input that names the row; absent: the command makes a row. */
   readonly targetField?: string;
-  /** Where in the payload the id of the row is. */
-  readonly targetOf: (payload: CommandInput) => unknown;
+  /** Where in the payload the id of the row is that the log is about; absent: the log is about no single row. */
+  readonly targetOf?: (payload: CommandInput) => unknown;
   /**
    * What the audit row of `valid` says: the row that was made, the row that was deleted, or the values that changed
-   * besides the revision; of rows that were made together, what it says of them. Nothing: the command changes no row that the log is about, and writes none.
+   * besides the revision; of rows that were made or changed together, what it says of them; of settings, which have no revision, those that changed. Nothing: the command changes no row that the log is about, and writes none.
    */
-  readonly audited: 'made' | 'deleted' | 'nothing' | readonly string[] | { readonly together: readonly string[] };
+  readonly audited:
+    | 'made'
+    | 'deleted'
+    | 'nothing'
+    | readonly string[]
+    | { readonly together: readonly string[] }
+    | { readonly settings: readonly string[] };
   /** What the row is called by: a field of the input and of what the audit row says of it. Default: `name`. */
   readonly called?: string;
   /** What the audit row of a deletion says of what became of the rest; absent: nothing. */
@@ -30,6 +36,8 @@ export interface CommandCase {
   readonly changesNothing?: MakeInput;
   /** An input for each error that it can answer with, besides those of all commands and StaleRevisionError. */
   readonly refused: Readonly<Record<string, MakeInput>>;
+  /** Errors that it cannot answer the operator of these tests with, or that pass by themselves: its module tests them. */
+  readonly refusedElsewhere?: readonly string[];
 }
 
 /** The commands of a module, by name. */

@@ -106,6 +106,10 @@ export async function verify(client: Client, input: VerifyKeyInput | string) {
   return verifyKey;
 }
 
+/** So many peppers, as FAIRLEAD_PEPPERS has them: each is its number in every digit. */
+export const peppers = (count: number, first = 1): string =>
+  Array.from({ length: count }, (_, index) => `${first + index}:${String(first + index).repeat(64)}`).join(',');
+
 /** A caller with this secret. */
 export const withSecret = ({ app }: TestApp, secret: string): Client =>
   new Client(app.url, { authorization: `Bearer ${secret}` });

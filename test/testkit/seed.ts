@@ -1,4 +1,4 @@
-import { decodeAnyId } from '../../src/graph/ids.ts';
+import { decodeAnyId, encodeId } from '../../src/graph/ids.ts';
 import type { TestApp } from './app.ts';
 import { isParentType, type ParentType, ScratchChildren } from './children.ts';
 import { type CommandAnswer, type CommandInput, Commands } from './commands.ts';
@@ -70,6 +70,12 @@ export interface SeededEngine {
   readonly userExternalId: string;
   readonly revision: number;
   readonly productId: string;
+}
+
+export interface SeededKey extends Seeded {
+  readonly tenantId: string | null;
+  readonly start: string;
+  readonly secret: string;
 }
 
 /** Makes rows that a test starts from, through the graph, under names that no other row of the file has. */
@@ -149,6 +155,44 @@ export class Seed {
     const tenantId = await this.#tenantOf(input);
     const { app } = await this.run('createApp', { name: this.name(), ...input, tenantId });
     return { ...(app as Seeded), tenantId };
+  }
+
+  /** A key with its secret: of a tenant, unless the input says otherwise; without a tenant, one is made for it. */
+  async key(input: CommandInput = {}): Promise<SeededKey> {
+    const rest = { kind: 'TENANT', name: this.name(), scopes: ['tenants:read'], ...input };
+    const isOfTenant = rest.kind === 'TENANT' || rest.kind === 'PUBLISHABLE';
+    const { key, secret } = await this.run('createKey', {
+      ...rest,
+      ...(isOfTenant ? { tenantId: await this.#tenantOf(input) } : {}),
+    });
+    return { ...(key as Omit<SeededKey, 'secret'>), secret: (secret as { value: string } | null)?.value ?? '' };
+  }
+
+  /** The id of the newest version of a product's policy. */
+  async policyVersionIdOf(productId: string): Promise<string> {
+    const { uuid } = decodeAnyId(productId);
+    const { id } = await this.#app.app.database.prisma.productPolicyVersion.findFirstOrThrow({
+      where: { productId: uuid },
+      orderBy: { version: 'desc' },
+    });
+    return encodeId('ProductPolicyVersion', id);
+  }
+
+  /** The id of the newest secret of a key. */
+  async secretIdOf(keyId: string): Promise<string> {
+    const { uuid } = decodeAnyId(keyId);
+    const { id } = await this.#app.app.database.prisma.apiKeySecret.findFirstOrThrow({
+      where: { keyId: uuid },
+      orderBy: [{ supersededAt: { sort: 'desc', nulls: 'first' } }, { id: 'desc' }],
+    });
+    return encodeId('ApiKeySecret', id);
+  }
+
+  /** Goes back to the first pepper, as if no secret were under another: there are no keys any more. */
+  async firstPepper(): Promise<void> {
+    const { prisma } = this.#app.app.database;
+    await prisma.apiKey.deleteMany();
+    await prisma.secretHashing.update({ where: { id: 1 }, data: { pepperVersion: 1 } });
   }
 
   /** The tenant that an input names, or a new one. */
