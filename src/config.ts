@@ -1,24 +1,21 @@
 import { hash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { defaultKeyPrefixes, isPrefixName, type KeyPrefixes, type PrefixName } from './access/key-prefixes.ts';
-import type { SealingKey } from './access/sealing.ts';
-import type { Pepper } from './access/secret-hasher.ts';
+import { ConfigError } from './config/error.ts';
+import {
+  type KeyPrefixes,
+  keyPrefixes,
+  list,
+  type NumberedKey,
+  numberedKeys,
+  overlapVariables,
+  readOverlap,
+} from './config/keys.ts';
 import { type OidcIssuer, oidcIssuers } from './config/oidc-issuers.ts';
 
 const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 'true' || value === '1');
 
 const count = (fallback: number, minimum = 1) => z.coerce.number().int().min(minimum).default(fallback);
-
-const list = z
-  .string()
-  .default('')
-  .transform((value) =>
-    value
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  );
 
 const sha256Hex = z
   .string()
@@ -30,59 +27,6 @@ const adminKey = z
   .string()
   .min(32, 'must have at least 32 characters')
   .regex(/^[\x21-\x7e]*$/, 'must have printable ASCII characters only, without spaces');
-
-/** Numbered keys, as in `1:<64 hexadecimal digits>,2:<…>`, so that they can be replaced one after the other. */
-const numberedKeys = (maximum: number) =>
-  list
-    .pipe(
-      z
-        .array(
-          z
-            .string()
-            .regex(
-              /^[1-9]\d{0,8}:[0-9a-f]{64}$/i,
-              'must be a list of <number>:<64 hexadecimal digits>, separated by commas',
-            ),
-        )
-        .max(maximum, `must have at most ${maximum} keys`),
-    )
-    .transform((items) =>
-      items.map((item) => {
-        const [version, key = ''] = item.split(':');
-        return { version: Number(version), key: Buffer.from(key, 'hex') };
-      }),
-    )
-    .refine(
-      (keys) => new Set(keys.map(({ version }) => version)).size === keys.length,
-      'must number each key differently',
-    );
-
-const keyPrefixes = list
-  .pipe(
-    z.array(
-      z.string().regex(/^[A-Z_]+=[A-Za-z][A-Za-z0-9_-]{0,30}[_-]$/, {
-        error:
-          'must be a list of <KIND>=<prefix>, such as USER=sk_: a prefix has 2 to 32 letters, digits, - or _, begins with a letter and ends with - or _',
-      }),
-    ),
-  )
-  .transform((items, context): KeyPrefixes => {
-    const prefixes: Record<PrefixName, string> = { ...defaultKeyPrefixes };
-    for (const item of items) {
-      const [name = '', prefix = ''] = item.split('=');
-      if (isPrefixName(name)) prefixes[name] = prefix;
-      else {
-        const known = Object.keys(defaultKeyPrefixes).join(', ');
-        context.addIssue({ code: 'custom', message: `has no kind ${name}; there are ${known}` });
-      }
-    }
-    if (new Set(Object.values(prefixes)).size < Object.keys(prefixes).length) {
-      context.addIssue({ code: 'custom', message: 'must give every kind a prefix of its own' });
-    }
-    return prefixes;
-  });
-
-const seconds = z.coerce.number().int().min(0).max(31_536_000).optional();
 
 const sha256 = (text: string): string => hash('sha256', text, 'hex');
 
@@ -104,10 +48,7 @@ const environmentSchema = z.object({
   FAIRLEAD_PEPPERS: numberedKeys(4),
   FAIRLEAD_SEALING_KEYS: numberedKeys(16),
   FAIRLEAD_KEY_PREFIXES: keyPrefixes,
-  FAIRLEAD_KEY_ROTATION_MIN_OVERLAP_SECONDS: seconds,
-  FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS: seconds,
-  BAP_KEY_ROTATION_MIN_OVERLAP_SECONDS: seconds,
-  BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS: seconds,
+  ...overlapVariables,
   FAIRLEAD_KEY_CACHE_SECONDS: z.coerce.number().int().min(0).max(300).default(10),
   FAIRLEAD_KEY_CACHE_ENTRIES: count(10_000, 0),
   FAIRLEAD_INTROSPECTION: flag.optional(),
@@ -162,9 +103,9 @@ export interface Config {
   };
   readonly keys: {
     /** Go into the hashes of secrets. Empty: plain SHA-256. */
-    readonly peppers: readonly Pepper[];
+    readonly peppers: readonly NumberedKey[];
     /** Encrypt one-time secrets while they can be repeated. Empty: one is made under `home`. */
-    readonly sealingKeys: readonly SealingKey[];
+    readonly sealingKeys: readonly NumberedKey[];
     readonly prefixes: KeyPrefixes;
     /** How long an older secret may stay valid after a rotation. */
     readonly overlapSeconds: { readonly min: number; readonly max: number };
@@ -197,11 +138,6 @@ export interface Config {
     readonly pingIntervalMs: number;
     readonly maxPayloadBytes: number;
   };
-}
-
-/** Names each variable that is wrong and the rule it breaks; never a value, which may be a secret. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
 }
 
 /**
@@ -274,26 +210,4 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       maxPayloadBytes: env.FAIRLEAD_SOCKET_MAX_PAYLOAD_BYTES,
     },
   };
-}
-
-const overlapDefaults = { MIN: 0, MAX: 300 } as const;
-
-/** The bounds of overlaps, under our names or under those that September's engines have for them. */
-function readOverlap(env: z.infer<typeof environmentSchema>): { min: number; max: number } {
-  const read = (bound: 'MIN' | 'MAX'): number => {
-    const own = `FAIRLEAD_KEY_ROTATION_${bound}_OVERLAP_SECONDS` as const;
-    const other = `BAP_KEY_ROTATION_${bound}_OVERLAP_SECONDS` as const;
-    const [ownValue, otherValue] = [env[own], env[other]];
-    if (ownValue !== undefined && otherValue !== undefined && ownValue !== otherValue) {
-      throw new ConfigError(`${own} and ${other} say different things; leave one of the two out.`);
-    }
-    return ownValue ?? otherValue ?? overlapDefaults[bound];
-  };
-  const [min, max] = [read('MIN'), read('MAX')];
-  if (min > max) {
-    throw new ConfigError(
-      `The shortest overlap of key rotations (${min} s) is longer than the longest (${max} s): check FAIRLEAD_KEY_ROTATION_MIN_OVERLAP_SECONDS and FAIRLEAD_KEY_ROTATION_MAX_OVERLAP_SECONDS, or BAP_KEY_ROTATION_MIN_OVERLAP_SECONDS and BAP_KEY_ROTATION_MAX_OVERLAP_SECONDS.`,
-    );
-  }
-  return { min, max };
 }

@@ -1,7 +1,8 @@
 import { collectDefaultMetrics } from 'prom-client';
 import { KeptFileError } from './access/kept-file.ts';
 import { type App, startApp } from './app.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
+import { ConfigError } from './config/error.ts';
+import { type Config, readConfig } from './config.ts';
 import { EmbeddedPostgresError } from './database/embedded.ts';
 import { MigrationError } from './database/migrations.ts';
 import { ListenError } from './server/http.ts';

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { defaultKeyPrefixes } from '../src/access/key-prefixes.ts';
-import { ConfigError, readConfig, variableNames } from '../src/config.ts';
+import { ConfigError } from '../src/config/error.ts';
+import { defaultKeyPrefixes } from '../src/config/keys.ts';
+import { readConfig, variableNames } from '../src/config.ts';
 
 const key = 'a-key-that-is-long-enough-to-be-taken';
 const sha256 = 'a'.repeat(64);

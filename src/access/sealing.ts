@@ -1,13 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { NumberedKey } from '../config/keys.ts';
 import { readOrMakeFile } from './kept-file.ts';
-
-/** A key for sealing, and the number that is stored with what it sealed. */
-export interface SealingKey {
-  readonly version: number;
-  /** 32 bytes. */
-  readonly key: Buffer;
-}
 
 /**
  * The key for sealing that is kept under `home`, made at the first start. Programs that do not share the folder cannot
@@ -15,7 +9,7 @@ export interface SealingKey {
  *
  * @throws {KeptFileError} when the file holds something else
  */
-export async function readOrMakeSealingKey(home: string): Promise<SealingKey> {
+export async function readOrMakeSealingKey(home: string): Promise<NumberedKey> {
   const path = join(home, 'sealing-key');
   const { text } = await readOrMakeFile(path, {
     make: () => randomBytes(32).toString('hex'),
@@ -31,10 +25,10 @@ const tagBytes = 16;
 
 /** Encrypts small values with AES-256-GCM, bound to what they belong to. */
 export class Sealer {
-  readonly #keys: readonly SealingKey[];
+  readonly #keys: readonly NumberedKey[];
 
   /** @param keys the newest seals; all of them open */
-  constructor(keys: readonly [SealingKey, ...SealingKey[]]) {
+  constructor(keys: readonly [NumberedKey, ...NumberedKey[]]) {
     this.#keys = keys.toSorted((a, b) => b.version - a.version);
   }
 

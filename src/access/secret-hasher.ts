@@ -1,10 +1,5 @@
 import { createHmac } from 'node:crypto';
-
-/** A secret of the deployment that goes into every hash, so that a copy of the database alone is of no use. */
-export interface Pepper {
-  readonly version: number;
-  readonly key: Buffer;
-}
+import type { NumberedKey } from '../config/keys.ts';
 
 /** How a hash was made: `sha256` without a pepper, or the versions of the peppers in their order, as in `1.3`. */
 export type HashScheme = string;
@@ -24,7 +19,8 @@ export class SecretHasher {
   readonly #peppers: ReadonlyMap<number, Buffer>;
   readonly #schemes: readonly HashScheme[];
 
-  constructor(peppers: readonly Pepper[]) {
+  /** @param peppers secrets of the deployment, without which a copy of the database is of no use */
+  constructor(peppers: readonly NumberedKey[]) {
     this.#peppers = new Map(peppers.map(({ version, key }) => [version, key]));
     const versions = [...this.#peppers.keys()].sort((a, b) => a - b);
     // Peppers are applied in the order of their versions, and any of them may have been passed over.

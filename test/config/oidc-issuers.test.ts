@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, readConfig } from '../../src/config.ts';
+import { ConfigError } from '../../src/config/error.ts';
+import { readConfig } from '../../src/config.ts';
 
 const read = (value: unknown) =>
   readConfig({ FAIRLEAD_OIDC_ISSUERS: typeof value === 'string' ? value : JSON.stringify(value) }).oidcIssuers;

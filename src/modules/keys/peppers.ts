@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { pepperOf, type SecretHasher } from '../../access/secret-hasher.ts';
-import { ConfigError } from '../../config.ts';
+import { ConfigError } from '../../config/error.ts';
 import type { Database } from '../../database/database.ts';
 import type { Change, CommandScope } from '../../graph/commands/definition.ts';
 import { unchanged } from '../../graph/commands/definition.ts';

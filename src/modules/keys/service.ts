@@ -1,9 +1,10 @@
-import { type KeyPrefixes, prefixOf } from '../../access/key-prefixes.ts';
+import { prefixOf } from '../../access/key-prefixes.ts';
 import type { Principal } from '../../access/principal.ts';
 import type { SecretHasher } from '../../access/secret-hasher.ts';
 import { hashSecret, makeSecret, startOf } from '../../access/secrets.ts';
 import { visibleTo } from '../../access/visibility.ts';
-import { ConfigError } from '../../config.ts';
+import { ConfigError } from '../../config/error.ts';
+import type { KeyPrefixes } from '../../config/keys.ts';
 import { type Database, isUniqueViolation } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
