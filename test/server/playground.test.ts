@@ -47,7 +47,7 @@ interface Settings {
   readonly schemaUrl: string | null;
   readonly headers: string;
   readonly workers: Readonly<Record<string, string>>;
-  readonly tabs: readonly { readonly query: string; readonly headers: string }[];
+  readonly tabs: readonly { readonly query: string; readonly variables?: string; readonly headers: string }[];
 }
 
 function readSettings(html: string): Settings {
@@ -233,7 +233,7 @@ describe('playground', () => {
 
     test('every tab waits for a key and holds none', () => {
       const settings = readSettings(html);
-      expect(JSON.parse(exampleHeaders)).toEqual({ 'X-Admin-Key': '<paste the root admin key>' });
+      expect(JSON.parse(exampleHeaders)).toEqual({ Authorization: 'Bearer <paste a key>' });
       for (const headers of [settings.headers, ...settings.tabs.map((tab) => tab.headers)]) {
         expect(headers).toBe(exampleHeaders);
       }

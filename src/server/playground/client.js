@@ -7,7 +7,7 @@
  * What page.ts wrote into the page.
  *
  * @type {{ endpoint: string, schemaUrl: string | null, introspectionName: string, workers: Record<string, string>,
- *   headers: string, tabs: { query: string, headers: string }[], title: string, logo: string }}
+ *   headers: string, tabs: { query: string, variables?: string, headers: string }[], title: string, logo: string }}
  */
 const settings = JSON.parse(document.getElementById('settings').textContent);
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,8 @@ export interface ExampleOperation {
   readonly file: string;
   /** The whole document, its comments too. */
   readonly text: string;
+  /** What its variables may be, as JSON: of the file beside it whose name ends with `.json`. */
+  readonly variables?: string;
 }
 
 /** Reads the example operations in the order of their file names. */
@@ -18,5 +20,11 @@ export function readExampleOperations(folder: string = exampleOperationsFolder):
   return readdirSync(folder)
     .filter((file) => file.endsWith('.graphql'))
     .sort()
-    .map((file) => ({ file, text: readFileSync(join(folder, file), 'utf8') }));
+    .map((file) => {
+      const text = readFileSync(join(folder, file), 'utf8');
+      const variablesFile = join(folder, file.replace(/\.graphql$/, '.json'));
+      return existsSync(variablesFile)
+        ? { file, text, variables: readFileSync(variablesFile, 'utf8') }
+        : { file, text };
+    });
 }

@@ -1,7 +1,7 @@
 import type { ExampleOperation } from './operations.ts';
 
 /** What the header editor shows before a key is pasted. The browser's script compares tabs with this very text. */
-export const exampleHeaders = '{\n  "X-Admin-Key": "<paste the root admin key>"\n}';
+export const exampleHeaders = '{\n  "Authorization": "Bearer <paste a key>"\n}';
 
 /**
  * What the page may do: run this origin's scripts, speak to this origin, and nothing else. Styles may be inline because
@@ -55,7 +55,7 @@ export function renderPage(
     introspectionName: 'PlaygroundSchema',
     workers: addresses.workers,
     headers: exampleHeaders,
-    tabs: operations.map(({ text }) => ({ query: text, headers: exampleHeaders })),
+    tabs: operations.map(({ text, variables }) => ({ query: text, variables, headers: exampleHeaders })),
     title: 'Fairlead',
     logo,
   };
