@@ -169,10 +169,15 @@ interface BulkRecord {
 function changedInBulk(keys: readonly ApiKeyRow[], after: JsonObject): BulkRecord {
   const byTenant = Map.groupBy(keys, ({ tenantId }) => tenantId);
   return {
-    changed: [...byTenant].map(([tenantId, ofTenant]) => ({
+    // In one order, so that two such commands do not wait for each other's chains in a circle.
+    changed: [...byTenant].toSorted(byTenantId).map(([tenantId, ofTenant]) => ({
       ...(tenantId === null ? {} : { tenantId }),
       after: { ...after, keyIds: ofTenant.map(({ id }) => encodeId('ApiKey', id)) },
     })),
     events: [{ topic: 'ApiKey.changedInBulk', payload: { count: keys.length } }],
   };
 }
+
+/** The deployment's chain first, which a report of leaked keys takes before all others. */
+const byTenantId = ([one]: readonly [string | null, unknown], [other]: readonly [string | null, unknown]): number =>
+  (one ?? '') < (other ?? '') ? -1 : 1;

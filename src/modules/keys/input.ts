@@ -13,16 +13,16 @@ const modelsMax = 1_000;
 
 const distinct = (items: readonly string[]): boolean => new Set(items).size === items.length;
 
+const scope = z
+  .string()
+  .refine(isScope, {
+    error: (issue) => `There is no scope "${String(issue.input).slice(0, 60)}"; scopeRegistry lists all of them.`,
+    params: { rule: 'UNKNOWN_SCOPE' },
+  })
+  .transform((text) => text as Scope);
+
 const scopes = z
-  .array(
-    z
-      .string()
-      .refine(isScope, {
-        error: (issue) => `There is no scope "${String(issue.input).slice(0, 60)}"; scopeRegistry lists all of them.`,
-        params: { rule: 'UNKNOWN_SCOPE' },
-      })
-      .transform((scope) => scope as Scope),
-  )
+  .array(scope)
   .min(1, 'A key has at least one scope.')
   .refine(distinct, rule('DUPLICATE', 'A scope is named once.'));
 
@@ -122,6 +122,27 @@ const overlapSeconds = z
 
 const duringOverlap = z.enum(['REFUSE', 'RETIRE_OLDEST']);
 
+const emptyFilter = rule(
+  'EMPTY_FILTER',
+  'A filter names at least one condition, so that nobody means every key by leaving it out.',
+);
+
+/** A condition of several parts, of which one has to be there: without any, every key would meet it. */
+const someOf = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z
+    .object(shape)
+    .refine((parts) => Object.values(parts).some(isGiven), emptyFilter)
+    .nullish();
+
+/** What every text begins with and contains is no condition. */
+const compared = z
+  .string()
+  .refine((text) => text !== '', emptyFilter)
+  .pipe(plainText(255))
+  .nullish();
+
+const period = someOf({ from: z.date().nullish(), until: z.date().nullish() });
+
 /** Which keys a bulk command is for. Every field may be left out, yet not all of them. */
 const bulkFilter = z.object({
   ids: z
@@ -136,26 +157,18 @@ const bulkFilter = z.object({
   appId: idOf('App').nullish(),
   productId: idOf('Product').nullish(),
   engineId: idOf('Engine').nullish(),
-  name: z
-    .object({ equals: z.string().nullish(), startsWith: z.string().nullish(), contains: z.string().nullish() })
-    .nullish(),
-  startsWith: z.string().nullish(),
-  scope: z
-    .string()
-    .transform((scope) => scope as Scope)
-    .nullish(),
-  createdById: z.string().nullish(),
-  createdAt: z.object({ from: z.date().nullish(), until: z.date().nullish() }).nullish(),
-  expiresAt: z.object({ from: z.date().nullish(), until: z.date().nullish() }).nullish(),
-  lastUsedAt: z.object({ from: z.date().nullish(), until: z.date().nullish() }).nullish(),
+  name: someOf({ equals: compared, startsWith: compared, contains: compared }),
+  startsWith: compared,
+  scope: scope.nullish(),
+  createdById: compared,
+  createdAt: period,
+  expiresAt: period,
+  lastUsedAt: period,
   neverUsed: z.boolean().nullish(),
 });
 
 const bulk = {
-  filter: bulkFilter.refine(
-    (filter) => Object.values(filter).some(isGiven),
-    rule('EMPTY_FILTER', 'A filter names at least one condition, so that nobody means every key by leaving it out.'),
-  ),
+  filter: bulkFilter.refine((filter) => Object.values(filter).some(isGiven), emptyFilter),
   dryRun: z.boolean(),
 };
 
