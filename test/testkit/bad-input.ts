@@ -83,6 +83,24 @@ export const badRevisions: readonly BadValue[] = [
   ['a text', '1', notOfType],
 ];
 
+/** Metadata of so many levels. */
+export const nested = (levels: number): object => (levels === 1 ? {} : { a: nested(levels - 1) });
+
+/** What all metadata must refuse. */
+export const badMetadata: readonly BadValue[] = [
+  ['null', null, 'NOT_NULLABLE'],
+  ['a text', 'x', notOfType],
+  ['a list', [1], notOfType],
+  ['16,385 bytes', { a: 'x'.repeat(16_385 - '{"a":""}'.length) }, 'TOO_LONG'],
+  ['16,385 bytes of fewer characters', { a: 'ü'.repeat(8_190) }, 'TOO_LONG'],
+  ['11 levels', nested(11), 'TOO_DEEP'],
+  ['500 levels of lists', JSON.parse(`{"a":${'['.repeat(500)}${']'.repeat(500)}}`), 'TOO_DEEP'],
+  ['NUL in a value', { a: ['\u0000'] }, 'CONTROL_CHARACTER'],
+  ['NUL in a key', { a: { 'b\u0000': 1 } }, 'CONTROL_CHARACTER'],
+  ['half of a surrogate pair', { a: '\ud83d' }, 'MALFORMED_TEXT'],
+  ['a key that JavaScript takes for the prototype', JSON.parse('{"__proto__": 1}'), 'INVALID'],
+];
+
 /** What every flag must refuse. */
 export const badFlags = (nullRule: string): readonly BadValue[] => [
   ['null', null, nullRule],

@@ -7,9 +7,11 @@ import {
   badFlags,
   badIds,
   badLimits,
+  badMetadata,
   badRevisions,
   badTexts,
   expectNoFailures,
+  nested,
   notOfType,
   refusesBadInput,
   withValue,
@@ -53,24 +55,10 @@ const badExternalIds = (nullRule: string): readonly BadValue[] => [
   ['256 characters of two UTF-16 units', '😀'.repeat(256), 'TOO_LONG'],
 ];
 
-const nested = (levels: number): object => (levels === 1 ? {} : { a: nested(levels - 1) });
-
 const details: BadInputTable = {
   displayName: badTexts(255),
   email: badEmails,
-  metadata: [
-    ['null', null, 'NOT_NULLABLE'],
-    ['a text', 'x', notOfType],
-    ['a list', [1], notOfType],
-    ['16,385 bytes', { a: 'x'.repeat(16_385 - '{"a":""}'.length) }, 'TOO_LONG'],
-    ['16,385 bytes of fewer characters', { a: 'ü'.repeat(8_190) }, 'TOO_LONG'],
-    ['11 levels', nested(11), 'TOO_DEEP'],
-    ['500 levels of lists', JSON.parse(`{"a":${'['.repeat(500)}${']'.repeat(500)}}`), 'TOO_DEEP'],
-    ['NUL in a value', { a: ['\u0000'] }, 'CONTROL_CHARACTER'],
-    ['NUL in a key', { a: { 'b\u0000': 1 } }, 'CONTROL_CHARACTER'],
-    ['half of a surrogate pair', { a: '\ud83d' }, 'MALFORMED_TEXT'],
-    ['a key that JavaScript takes for the prototype', JSON.parse('{"__proto__": 1}'), 'INVALID'],
-  ],
+  metadata: badMetadata,
 };
 
 const newUser: BadInputTable = {
