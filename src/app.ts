@@ -126,7 +126,6 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     tenants.addChildren(keysOf('tenantId'));
     users.addChildren(keysOf('userId'));
     apps.addChildren(keysOf('appId'));
-    apps.addChildren(keysOf('appId'));
     const services: Services = {
       apps,
       audit,
