@@ -89,9 +89,14 @@ export const allScopes: ReadonlySet<Scope> = new Set(scopeNames);
 
 export const isScope = (text: string): text is Scope => Object.hasOwn(scopeRegistry, text);
 
+const kindsOfScopes = new Set(scopeNames.flatMap((scope) => registry[scope].kinds));
+
+const byKind: ReadonlyMap<KeyKind, ReadonlySet<Scope>> = new Map(
+  [...kindsOfScopes].map((kind) => [kind, new Set(scopeNames.filter((scope) => registry[scope].kinds.includes(kind)))]),
+);
+
 /** The scopes that keys of this kind may hold. */
-export const scopesOfKind = (kind: KeyKind): ReadonlySet<Scope> =>
-  new Set(scopeNames.filter((scope) => registry[scope].kinds.includes(kind)));
+export const scopesOfKind = (kind: KeyKind): ReadonlySet<Scope> => byKind.get(kind) ?? new Set();
 
 const readOnly = scopeNames.filter((scope) => scope.endsWith(':read'));
 const ofTenant = [...scopesOfKind('TENANT')];
@@ -170,6 +175,8 @@ export function hasScopes(held: ReadonlySet<Scope>, required: RequiredScopes): b
   return required.length === 0 || required.some((all) => all.every((scope) => held.has(scope)));
 }
 
+const deploymentOnly = new Set(scopeNames.filter((scope) => registry[scope].kinds.every((kind) => kind === 'ADMIN')));
+
 /** Of these scopes, those that principals of one tenant can hold. */
 export const scopesOfTenant = (scopes: ReadonlySet<Scope>): ReadonlySet<Scope> =>
-  new Set([...scopes].filter((scope) => registry[scope].kinds.some((kind) => kind !== 'ADMIN')));
+  scopes.isDisjointFrom(deploymentOnly) ? scopes : scopes.difference(deploymentOnly);

@@ -37,6 +37,8 @@ const rejections: Readonly<Partial<Record<Refusal, RejectionReason>>> = {
 export class KeyCredentials implements CredentialSource {
   readonly accepts = ['bearer', 'x-admin-key', 'x-platform-key', 'x-engine-key', 'x-api-key'] as const;
   readonly #parts: Parts;
+  /** What was made of records that are kept in memory, as long as they are. */
+  readonly #principals = new WeakMap<KeyRecord, Principal>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -57,7 +59,11 @@ export class KeyCredentials implements CredentialSource {
       refusalOfPlace(record, from);
     if (refusal !== undefined) return rejections[refusal] ?? 'OWNER_NOT_ACTIVE';
     usage.note(record, now, secret);
-    return principalOf(record);
+    const known = this.#principals.get(record);
+    if (known !== undefined) return known;
+    const principal = principalOf(record);
+    this.#principals.set(record, principal);
+    return principal;
   }
 }
 
