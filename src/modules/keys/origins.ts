@@ -41,7 +41,8 @@ export function originIsAllowed(allowed: readonly string[], origin: string | nul
 
 function parsed(text: string): URL | undefined {
   try {
-    return new URL(text);
+    // Of schemes that it does not know, URL keeps the case of the host.
+    return new URL(text.toLowerCase());
   } catch {
     return undefined;
   }
