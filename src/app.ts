@@ -103,15 +103,6 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
     const fairshareGroups = new FairshareGroupService(database);
     const tenants = new TenantService(database, fairshareGroups);
-    const teams = new TeamService(database, tenants);
-    const users = new UserService(database, tenants, teams);
-    const apps = new AppService(database, tenants);
-    const products = new ProductService(database, tenants);
-    const productPolicies = new PolicyService(database, products);
-    const meter = new ProductMeter(database, products, clock);
-    const engines = new EngineService(database, tenants, products, meter);
-    const engineAdmission = new EngineAdmissionService(tenants, products, meter);
-    const audit = new AuditService(database, events);
     const metrics = new Metrics(database.pool);
     const keys = await startKeys({
       config,
@@ -123,7 +114,17 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       onVerified: (refusal) => metrics.keyVerifications.inc({ result: refusal ?? 'VALID' }),
     });
     closers.push(() => keys.close());
+    // First, and so the last to be deleted with a tenant: owners before their keys, as when an owner is deleted by itself.
     tenants.addChildren(keysOf('tenantId'));
+    const teams = new TeamService(database, tenants);
+    const users = new UserService(database, tenants, teams);
+    const apps = new AppService(database, tenants);
+    const audit = new AuditService(database, events);
+    const products = new ProductService(database, tenants, keys.services.keys);
+    const productPolicies = new PolicyService(database, products);
+    const meter = new ProductMeter(database, products, clock);
+    const engines = new EngineService({ database, tenants, products, keys: keys.services.keys, meter });
+    const engineAdmission = new EngineAdmissionService(tenants, products, meter);
     users.addChildren(keysOf('userId'));
     apps.addChildren(keysOf('appId'));
     const services: Services = {

@@ -29,7 +29,10 @@ export class ChildKinds {
     return counts;
   }
 
-  /** The kind that was added last goes first: its rows may refer to those of the others. */
+  /**
+   * The kind that was added last goes first: its rows may refer to those of the others. Rows that refer to several kinds
+   * and go with each of them are added first, so that they are locked after what they belong to, here as everywhere.
+   */
   async deleteAll(transaction: Transaction, parentId: string): Promise<void> {
     for (const kind of this.#kinds.toReversed()) await kind.deleteAll(transaction, parentId);
   }

@@ -30,7 +30,10 @@ function caseOf(name: string): CommandCase {
 }
 
 /** How many rows the audit log has of the command when it was carried out. */
-const rowsOf = (name: string) => (caseOf(name).audited === 'nothing' ? 0 : 1);
+function rowsOf(name: string): number {
+  const { audited, alsoAudited = [] } = caseOf(name);
+  return audited === 'nothing' ? 0 : 1 + alsoAudited.length;
+}
 
 const newKey = () => ({ idempotencyKey: randomUUID() });
 const payloadOf = (name: string) => `${name.charAt(0).toUpperCase()}${name.slice(1)}Payload`;
@@ -62,7 +65,7 @@ describe.each(commands.names)('%s', (name) => {
   });
 
   it('is carried out, and the audit log tells what changed and nothing else', async () => {
-    const { valid, audited, called = 'name', leaves = null, targetOf, targetField } = caseOf(name);
+    const { valid, audited, alsoAudited = [], called = 'name', leaves = null, targetOf, targetField } = caseOf(name);
     const input = await valid(seed);
     const { answer, auditRows } = await attempt(name, input);
     expect(answer.__typename).toBe(payloadOf(name));
@@ -72,7 +75,8 @@ describe.each(commands.names)('%s', (name) => {
     const aim = targetField === undefined ? undefined : decodeAnyId(String(input[targetField]));
     // What happens to a part of a row is on record with the row.
     if (audited !== 'deleted' && aim?.type === target?.type) expect(aim ?? target).toEqual(target);
-    const [row] = auditRows;
+    const [row, ...others] = auditRows;
+    expect(others.map(({ targetType }) => targetType)).toEqual(alsoAudited);
     expect(row).toMatchObject({
       action: name,
       outcome: 'SUCCEEDED',

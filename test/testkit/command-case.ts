@@ -26,6 +26,8 @@ export interface CommandCase {
     | readonly string[]
     | { readonly together: readonly string[] }
     | { readonly settings: readonly string[] };
+  /** Types of rows that the audit log tells of by themselves, after that one; absent: none. */
+  readonly alsoAudited?: readonly string[];
   /** What the row is called by: a field of the input and of what the audit row says of it. Default: `name`. */
   readonly called?: string;
   /** What the audit row of a deletion says of what became of the rest; absent: nothing. */

@@ -1,7 +1,11 @@
 import type { GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
 import { InvalidStateError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
+import { ExistingSecretInput } from '../../graph/existing-secret.ts';
 import { encodeId } from '../../graph/ids.ts';
+import { OneTimeSecretType } from '../../graph/one-time-secret.ts';
+import { PrivilegeEscalationError } from '../keys/errors.ts';
+import { ApiKey } from '../keys/schema.ts';
 import { EngineAlreadyExistsError, QuotaExceededError } from './errors.ts';
 import { destroyEngineRules, registerEngineRules, reportEngineRules } from './input.ts';
 import { Engine, EngineHealthEnum, EngineStatusEnum } from './schema.ts';
@@ -21,7 +25,7 @@ const urlDescription = 'Where it is reached: http or https, at most 2,048 charac
 command({
   name: 'registerEngine',
   description:
-    'Registers an instance of a product for one of its users. It counts against `maxEngines` of the policy until it is destroyed.',
+    'Registers an instance of a product for one of its users, with a key that can do what you can of the scope template `engine_runtime`. It counts against `maxEngines` of the policy until it is destroyed.',
   scopes: [['engines:write']],
   target: { type: 'Engine' },
   input: registerEngineRules,
@@ -33,10 +37,26 @@ command({
     }),
     url: t.string({ description: urlDescription }),
     version: t.string({ description: 'What it runs, 1 to 255 characters.' }),
+    existingSecret: t.field({
+      type: ExistingSecretInput,
+      description:
+        'The secret that the engine has as its key already, itself or as a hash. Default: a new one is made.',
+    }),
   }),
-  errors: [NotFoundError, InvalidStateError, EngineAlreadyExistsError, QuotaExceededError],
+  errors: [NotFoundError, InvalidStateError, EngineAlreadyExistsError, QuotaExceededError, PrivilegeEscalationError],
   run: ({ engines }, scope, input) => engines.register(scope, input),
-  payload: (t) => ({ engine: t.expose('engine', { type: Engine, description: 'The new engine.' }) }),
+  payload: (t) => ({
+    engine: t.expose('engine', { type: Engine, description: 'The new engine.' }),
+    key: t.expose('key', {
+      type: ApiKey,
+      description: 'Its key. It can be rotated whatever the engine does, and goes when the engine is destroyed.',
+    }),
+    secret: t.expose('secret', {
+      type: OneTimeSecretType,
+      nullable: true,
+      description: 'The secret of its key, shown this once; null when you brought your own.',
+    }),
+  }),
 });
 
 command({

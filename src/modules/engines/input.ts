@@ -8,6 +8,7 @@ import {
   plainText,
   rule,
 } from '../../graph/commands/validation.ts';
+import { existingSecretRule } from '../../graph/existing-secret.ts';
 
 const urlLengthMax = 2_048;
 
@@ -30,6 +31,7 @@ export const registerEngineRules = z.object({
   ...ofUser,
   url: engineUrl.nullish(),
   version: engineVersionText.nullish(),
+  existingSecret: existingSecretRule.nullish(),
 });
 
 export const admitEngineRules = z.object(ofUser);

@@ -12,6 +12,7 @@ import { encodeId, newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { loaderOf } from '../../graph/loaders.ts';
 import { definedOf, differs } from '../../graph/patches.ts';
+import type { IssuedKey, KeyService } from '../keys/service.ts';
 import type { ProductEngines, ProductService } from '../products/service.ts';
 import type { TenantService } from '../tenants/service.ts';
 import { type EngineRow, engines } from './entity.ts';
@@ -39,6 +40,18 @@ interface EngineAnswer {
   readonly engine: EngineRow;
 }
 
+/** The new engine, with its key. */
+interface RegisteredEngineAnswer extends EngineAnswer, IssuedKey {}
+
+/** What engines need of other modules. */
+interface Parts {
+  readonly database: Database;
+  readonly tenants: TenantService;
+  readonly products: ProductService;
+  readonly keys: KeyService;
+  readonly meter: ProductMeter;
+}
+
 interface DestroyedEngineAnswer {
   readonly destroyedEngineId: string;
   /** The product that waited for this engine and is gone with it. */
@@ -53,11 +66,13 @@ const productOnly: Wanted = new Set(['productId']);
 export class EngineService implements ProductEngines {
   readonly #database: Database;
   readonly #products: ProductService;
+  readonly #keys: KeyService;
   readonly #meter: ProductMeter;
 
-  constructor(database: Database, tenants: TenantService, products: ProductService, meter: ProductMeter) {
+  constructor({ database, tenants, products, keys, meter }: Parts) {
     this.#database = database;
     this.#products = products;
+    this.#keys = keys;
     this.#meter = meter;
     products.addEngines(this);
     tenants.addChildren({
@@ -132,8 +147,8 @@ export class EngineService implements ProductEngines {
   /** Callers that register at the same time take their turns: there are never more engines than the policy allows. */
   async register(
     scope: CommandScope,
-    { productId, userExternalId, url, version }: RegisterEngine,
-  ): Promise<Change<EngineAnswer>> {
+    { productId, userExternalId, url, version, existingSecret }: RegisterEngine,
+  ): Promise<Change<RegisteredEngineAnswer>> {
     const { transaction, principal, now } = scope;
     const product = await this.#products.holdForEngine(scope, this.#products.idFor(principal, productId));
     const [found] = await transaction.prisma.$queryRaw<[{ used: number; exists: boolean }]>`
@@ -158,7 +173,17 @@ export class EngineService implements ProductEngines {
       },
     });
     const engine = { ...created, product };
-    return { payload: { engine }, changed: { ...aboutEngine(engine), after: describeEngine(engine) } };
+    const issued = await this.#keys.issue(scope, {
+      kind: 'ENGINE',
+      name: 'Engine key',
+      engineId: engine.id,
+      existingSecret,
+    });
+    return {
+      payload: { engine, ...issued },
+      changed: { ...aboutEngine(engine), after: describeEngine(engine) },
+      alsoChanged: [this.#keys.recordOf(issued)],
+    };
   }
 
   /** Takes what is reported over. A report of what is known already is noted with its time and nothing else. */

@@ -1,8 +1,9 @@
 import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
-import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
+import type { GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
 import { metadataBounds } from '../../graph/commands/metadata.ts';
 import { InvalidStateError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
+import { ExistingSecretInput } from '../../graph/existing-secret.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { OneTimeSecretType } from '../../graph/one-time-secret.ts';
 import { LimitsInput } from '../limits/schema.ts';
@@ -16,14 +17,6 @@ type Fields = PothosSchemaTypes.InputFieldBuilder<GraphSchemaTypes, 'InputObject
 
 const target = { type: 'ApiKey', field: 'keyId' } as const;
 const scopes = [['keys:write']] as const;
-
-export const ExistingSecretInput = builder.inputType('ExistingSecretInput', {
-  description: 'A secret that exists already, such as one from another system. Give one of the two.',
-  fields: (t) => ({
-    text: t.string({ description: 'The secret itself: 32 to 512 printable characters. It is stored as a hash.' }),
-    sha256: t.string({ description: 'Its SHA-256, 64 hexadecimal digits: the secret itself is never seen here.' }),
-  }),
-});
 
 export const keyReference = (t: Fields) => ({
   keyId: t.id({ required: true, description: 'The key.' }),

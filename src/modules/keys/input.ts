@@ -3,6 +3,7 @@ import { isScope, type Scope, scopeTemplates } from '../../access/scopes.ts';
 import { KeyEnvironment, KeyKind } from '../../database/generated/enums.ts';
 import { metadataRule } from '../../graph/commands/metadata.ts';
 import { expectedRevision, idOf, nameText, plainText, rule } from '../../graph/commands/validation.ts';
+import { existingSecretRule } from '../../graph/existing-secret.ts';
 import { isGiven } from '../../graph/given.ts';
 import { limitsRules } from '../limits/limits.ts';
 import { normalIpRange, normalOrigin } from './origins.ts';
@@ -57,29 +58,6 @@ const allowedModels = z
   .max(modelsMax, `An allow-list has at most ${modelsMax} models.`)
   .refine(distinct, rule('DUPLICATE', 'A model is named once.'));
 
-/** Own secrets are as hard to guess as those that are made here: nothing else stands between them and a caller. */
-const ownSecretMin = 32;
-
-const existingSecret = z
-  .object({
-    text: z
-      .string()
-      .min(ownSecretMin, `A secret has at least ${ownSecretMin} characters.`)
-      .max(512, 'A secret has at most 512 characters.')
-      .regex(/^[\x21-\x7e]*$/, 'A secret has printable ASCII characters only, without spaces.')
-      .nullish(),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/i, 'SHA-256 of the secret: 64 hexadecimal digits.')
-      .nullish(),
-  })
-  .refine(
-    ({ text, sha256 }) => (text == null) !== (sha256 == null),
-    rule('EXACTLY_ONE', 'Give text or sha256, one of the two.'),
-  );
-
-export type ExistingSecret = z.infer<typeof existingSecret>;
-
 /** What a caller may say of a key, and change later. */
 const details = {
   scopes: scopes.optional(),
@@ -101,7 +79,7 @@ export const createKeyRules = z.object({
   engineId: idOf('Engine').nullish(),
   environment: z.enum(KeyEnvironment).nullish(),
   template: z.enum(Object.keys(scopeTemplates) as [keyof typeof scopeTemplates]).nullish(),
-  existingSecret: existingSecret.nullish(),
+  existingSecret: existingSecretRule.nullish(),
   ...details,
 });
 
@@ -193,7 +171,7 @@ export const rotateKeyRules = z.object({
   ...ofKey,
   overlapSeconds,
   duringOverlap,
-  existingSecret: existingSecret.nullish(),
+  existingSecret: existingSecretRule.nullish(),
 });
 
 export type CreateKey = z.infer<typeof createKeyRules>;

@@ -2,9 +2,10 @@ import { builder } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
 import { errorValue, UserErrorInterface } from '../../graph/error-types.ts';
 import { InvalidStateError, NotFoundError, revivedError, StaleRevisionError } from '../../graph/errors.ts';
+import { ExistingSecretInput } from '../../graph/existing-secret.ts';
 import { OneTimeSecretType } from '../../graph/one-time-secret.ts';
 import type { RotatedKey } from './bulk.ts';
-import { currentKey, ExistingSecretInput, keyReference } from './commands.ts';
+import { currentKey, keyReference } from './commands.ts';
 import { LastAdminKeyError, PrivilegeEscalationError, RotationInProgressError } from './errors.ts';
 import {
   keyReferenceRules,

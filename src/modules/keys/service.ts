@@ -10,10 +10,11 @@ import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { KeyEnvironment, KeyKind, SecretOrigin } from '../../database/generated/enums.ts';
 import type { Reader } from '../../database/reader.ts';
-import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { type Change, type ChangedRow, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
 import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
+import type { ExistingSecret } from '../../graph/existing-secret.ts';
 import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { OneTimeSecret } from '../../graph/one-time-secret.ts';
@@ -26,7 +27,7 @@ import { type ApiKeyRow, type ApiKeySecretRow, apiKeySecrets, apiKeys } from './
 import { LastAdminKeyError } from './errors.ts';
 import { refuseEscalation } from './escalation.ts';
 import { type KeyFilter, keyConditions } from './filter.ts';
-import type { CreateKey, ExistingSecret, KeyReference, RevokeKey, UpdateKey } from './input.ts';
+import type { CreateKey, KeyReference, RevokeKey, UpdateKey } from './input.ts';
 import { checkKind, holdOwners, issuesOfDetails, scopesOf, throwIfAny } from './new-key.ts';
 import { stateOf } from './states.ts';
 
@@ -124,10 +125,15 @@ export class KeyService {
 
   async create(scope: CommandScope, input: CreateKey): Promise<Change<IssuedKey>> {
     const issued = await this.issue(scope, input);
-    return { payload: issued, changed: { ...aboutKey(issued.key), after: describeKey(issued.key) } };
+    return { payload: issued, changed: this.recordOf(issued) };
   }
 
-  /** Makes a key with its first secret. For other modules, whose commands record what they do themselves. */
+  /** What the audit log says of a key that was made. */
+  recordOf({ key }: IssuedKey): ChangedRow {
+    return { ...aboutKey(key), after: describeKey(key) };
+  }
+
+  /** Makes a key with its first secret. For other modules, whose commands have `recordOf` it recorded with theirs. */
   async issue(scope: CommandScope, input: CreateKey): Promise<IssuedKey> {
     const { transaction, principal, now } = scope;
     const { kind, name } = input;

@@ -3,6 +3,9 @@ import type { GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
 import { InvalidStateError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
+import { OneTimeSecretType } from '../../graph/one-time-secret.ts';
+import { PrivilegeEscalationError } from '../keys/errors.ts';
+import { ApiKey } from '../keys/schema.ts';
 import { ownerTenantDescription } from '../tenants/schema.ts';
 import type { ProductRow } from './entity.ts';
 import { ProductHasEnginesError, ProductSlugExistsError } from './errors.ts';
@@ -37,7 +40,8 @@ const reference = (t: Fields) => ({
 
 command({
   name: 'registerProduct',
-  description: 'Registers an application on the platform. It is active at once.',
+  description:
+    'Registers an application on the platform, with a platform key that can do what you can of the scope template `platform`. It is active at once.',
   scopes: [['products:register']],
   target: { type: 'Product' },
   input: registerProductRules,
@@ -54,9 +58,20 @@ command({
       description: 'The same as `policy.engineVersion`: the version that engines should run.',
     }),
   }),
-  errors: [ProductSlugExistsError, NotFoundError, InvalidStateError],
+  errors: [ProductSlugExistsError, NotFoundError, InvalidStateError, PrivilegeEscalationError],
   run: ({ products }, scope, input) => products.register(scope, input),
-  payload: (t) => ({ product: t.expose('product', { type: Product, description: 'The new product.' }) }),
+  payload: (t) => ({
+    product: t.expose('product', { type: Product, description: 'The new product.' }),
+    key: t.expose('key', {
+      type: ApiKey,
+      description: 'Its platform key. Further ones are made with `createKey`; it is replaced with `rotateKey`.',
+    }),
+    secret: t.expose('secret', {
+      type: OneTimeSecretType,
+      nullable: true,
+      description: 'The secret of the platform key, shown this once.',
+    }),
+  }),
 });
 
 command({

@@ -11,6 +11,7 @@ import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../..
 import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { differs } from '../../graph/patches.ts';
+import type { IssuedKey, KeyService } from '../keys/service.ts';
 import type { TenantService } from '../tenants/service.ts';
 import { aboutProduct, describeProduct } from './data.ts';
 import { type ProductRow, products } from './entity.ts';
@@ -38,6 +39,9 @@ interface ProductAnswer {
   readonly product: ProductRow;
 }
 
+/** The new product, with its platform key. */
+interface RegisteredProductAnswer extends ProductAnswer, IssuedKey {}
+
 interface DeletedProductAnswer {
   readonly deletedProductId: string;
   /** Absent: it is gone. */
@@ -54,11 +58,13 @@ const tenantOnly: Wanted = new Set(['tenantId']);
 export class ProductService {
   readonly #database: Database;
   readonly #tenants: TenantService;
+  readonly #keys: KeyService;
   #engines: ProductEngines | undefined;
 
-  constructor(database: Database, tenants: TenantService) {
+  constructor(database: Database, tenants: TenantService, keys: KeyService) {
     this.#database = database;
     this.#tenants = tenants;
+    this.#keys = keys;
     tenants.addChildren({
       type: 'Product',
       countLive: ({ prisma }, tenantId) => prisma.product.count({ where: { tenantId } }),
@@ -100,7 +106,7 @@ export class ProductService {
     return readChildList(context, reader, tenantId, { entity: products, by: 'tenantId' }, where, request);
   }
 
-  async register(scope: CommandScope, input: RegisterProduct): Promise<Change<ProductAnswer>> {
+  async register(scope: CommandScope, input: RegisterProduct): Promise<Change<RegisteredProductAnswer>> {
     const { transaction, now } = scope;
     const { slug, displayName, policy, engineVersion } = input;
     const tenant = await this.#tenants.holdForChild(scope, input.tenantId);
@@ -124,7 +130,12 @@ export class ProductService {
       data: { productId: product.id, tenantId: tenant.id },
       select: { productId: true },
     });
-    return { payload: { product }, changed: { ...aboutProduct(product), after: describeProduct(product) } };
+    const issued = await this.#keys.issue(scope, { kind: 'PRODUCT', name: 'Platform key', productId: product.id });
+    return {
+      payload: { product, ...issued },
+      changed: { ...aboutProduct(product), after: describeProduct(product) },
+      alsoChanged: [this.#keys.recordOf(issued)],
+    };
   }
 
   update(scope: CommandScope, { displayName, ...reference }: UpdateProduct): Promise<Change<ProductAnswer>> {

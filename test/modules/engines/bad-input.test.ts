@@ -1,6 +1,7 @@
 import { beforeEach } from 'vitest';
 import { startTestApp } from '../../testkit/app.ts';
 import {
+  type BadInputTable,
   type BadValue,
   badIds,
   badRevisions,
@@ -59,7 +60,30 @@ const badStates: readonly BadValue[] = [
   ['a number', 1, notOfType],
 ];
 
+const badSecrets: BadInputTable = {
+  existingSecret: [
+    ['neither', {}, 'EXACTLY_ONE'],
+    ['both', { text: 'x'.repeat(32), sha256: 'a'.repeat(64) }, 'EXACTLY_ONE'],
+    ['an unknown field', { md5: 'a' }, notOfType],
+  ],
+  'existingSecret.text': [
+    ['31 characters', 'x'.repeat(31), 'OUT_OF_RANGE'],
+    ['513 characters', 'x'.repeat(513), 'OUT_OF_RANGE'],
+    ['a space', `${'x'.repeat(32)} `, 'INVALID_FORMAT'],
+    ['a letter with an accent', `${'x'.repeat(32)}é`, 'INVALID_FORMAT'],
+    ['NUL', `${'x'.repeat(32)}\u0000`, 'INVALID_FORMAT'],
+    ['a number', 1, notOfType],
+  ],
+  'existingSecret.sha256': [
+    ['63 digits', 'a'.repeat(63), 'INVALID_FORMAT'],
+    ['65 digits', 'a'.repeat(65), 'INVALID_FORMAT'],
+    ['something that is no digit', 'g'.repeat(64), 'INVALID_FORMAT'],
+    ['a number', 1, notOfType],
+  ],
+};
+
 refusesBadInput(app, 'registerEngine', () => ({ productId, userExternalId: 'never stored' }), {
+  ...badSecrets,
   productId: badIds(engineId, { nullable: true }),
   userExternalId: badUsers,
   url: badUrls,

@@ -9,6 +9,7 @@ export const engineCases: CommandCases = {
     scope: 'engines:write',
     targetOf: idOf('engine'),
     audited: 'made',
+    alsoAudited: ['ApiKey'],
     called: 'userExternalId',
     revisioned: false,
     valid: async (seed) => ({
@@ -33,6 +34,7 @@ export const engineCases: CommandCases = {
         return { productId, userExternalId: 'ada' };
       },
     },
+    refusedElsewhere: ['PrivilegeEscalationError'],
   },
   reportEngine: {
     scope: 'engines:report',

@@ -35,6 +35,7 @@ export const productCases: CommandCases = {
     scope: 'products:register',
     targetOf: idOf('product'),
     audited: 'made',
+    alsoAudited: ['ApiKey'],
     called: 'slug',
     revisioned: false,
     valid: async (seed) => ({
@@ -56,6 +57,7 @@ export const productCases: CommandCases = {
         displayName: 'Of an archived tenant',
       }),
     },
+    refusedElsewhere: ['PrivilegeEscalationError'],
   },
   updateProduct: {
     ...ofProduct,

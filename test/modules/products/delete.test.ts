@@ -169,6 +169,7 @@ describe('deleteTenant', () => {
     expect(await run('deleteTenant', { tenantId })).toMatchObject({
       code: 'HAS_CHILDREN',
       children: [
+        { type: 'ApiKey', count: 3 },
         { type: 'Product', count: 1 },
         { type: 'Engine', count: 2 },
       ],
