@@ -37,7 +37,7 @@ export class FencedConnections {
   behind(fence: Fence): Send {
     const values = valuesOf(fence);
     const key = values.join(' ');
-    return async (statement) => {
+    return async (statement, plannedForValues = false) => {
       const client = await this.pool.connect();
       let failure: Error | undefined;
       try {
@@ -47,7 +47,7 @@ export class FencedConnections {
           this.#fences.set(client, key);
         }
         const text = statement.text;
-        const name = this.#names.of(text);
+        const name = plannedForValues ? undefined : this.#names.of(text);
         const result = await client.query<Record<string, unknown>>({
           text,
           values: statement.values,

@@ -2,10 +2,11 @@ import { types as builtinTypes, type CustomTypesConfig, type Pool } from 'pg';
 import type { Entity, Wanted } from './entity.ts';
 import { Prisma } from './generated/client.ts';
 import { type ChildPage, type Page, type PageRequest, pageOf, pageStatement, sorting } from './pages.ts';
+import { areToBePlannedForTheirValues } from './plans.ts';
 import type { StatementNames } from './statements.ts';
 
-/** Sends one statement and gives its rows. */
-export type Send = (statement: Prisma.Sql) => Promise<Record<string, unknown>[]>;
+/** Sends one statement and gives its rows. It is kept prepared, unless it is to be planned for its values each time. */
+export type Send = (statement: Prisma.Sql, plannedForValues?: boolean) => Promise<Record<string, unknown>[]>;
 
 /** Reads one page, or one page for each of many parents. */
 export interface ListRequest<Row> extends PageRequest<Row> {
@@ -79,7 +80,8 @@ export class Reader {
 
   /** One page of a list. */
   async page<Row extends { id: string }>(entity: Entity<Row>, request: ListRequest<Row>): Promise<Page<Row>> {
-    const rows = await this.#send(pageStatement(entity, request, request.where ?? []));
+    const where = request.where ?? [];
+    const rows = await this.#send(pageStatement(entity, request, where), areToBePlannedForTheirValues(where));
     const { decode } = entity.plan(request.wanted, request.order.by);
     return pageOf(
       rows.map((raw) => decode(raw)),
@@ -89,7 +91,10 @@ export class Reader {
 
   /** How many rows meet the conditions. */
   async count<Row>(entity: Entity<Row>, where: readonly Prisma.Sql[] = []): Promise<number> {
-    const [row] = await this.#send(sql`SELECT count(*)::int AS count FROM ${entity.table} AS t ${whereAll(where)}`);
+    const [row] = await this.#send(
+      sql`SELECT count(*)::int AS count FROM ${entity.table} AS t ${whereAll(where)}`,
+      areToBePlannedForTheirValues(where),
+    );
     return Number(row?.count);
   }
 
@@ -123,13 +128,16 @@ export class Reader {
     const counts = counted
       ? sql`CROSS JOIN LATERAL (SELECT count(*)::int AS "totalCount" FROM ${entity.table} AS t ${whereAll(where)}) AS counted`
       : empty;
-    const rows = await this.#send(sql`
-      SELECT parent.id AS "parentId", ${counted ? sql`counted."totalCount",` : empty} child.*
-      FROM unnest(${parentIds}::uuid[]) WITH ORDINALITY AS parent(id, position)
-      ${counts}
-      LEFT JOIN LATERAL (${pageStatement(entity, request, where)}) AS child ON true
-      ORDER BY parent.position, ${sorting(entity, request.order, request.backward, 'child')}
-    `);
+    const rows = await this.#send(
+      sql`
+        SELECT parent.id AS "parentId", ${counted ? sql`counted."totalCount",` : empty} child.*
+        FROM unnest(${parentIds}::uuid[]) WITH ORDINALITY AS parent(id, position)
+        ${counts}
+        LEFT JOIN LATERAL (${pageStatement(entity, request, where)}) AS child ON true
+        ORDER BY parent.position, ${sorting(entity, request.order, request.backward, 'child')}
+      `,
+      areToBePlannedForTheirValues(where),
+    );
     const { decode } = entity.plan(request.wanted, request.order.by);
     const lists = new Map<string, { rows: Row[]; totalCount: number | undefined }>();
     for (const raw of rows) {
@@ -151,11 +159,14 @@ export class Reader {
     where: readonly Prisma.Sql[] = [],
   ): Promise<Map<string, number>> {
     const key = entity.column(by);
-    const rows = await this.#send(sql`
-      SELECT ${key} AS "parentId", count(*)::int AS count
-      FROM ${entity.table} AS t ${whereAll([sql`${key} = ANY(${parentIds}::uuid[])`, ...where])}
-      GROUP BY ${key}
-    `);
+    const rows = await this.#send(
+      sql`
+        SELECT ${key} AS "parentId", count(*)::int AS count
+        FROM ${entity.table} AS t ${whereAll([sql`${key} = ANY(${parentIds}::uuid[])`, ...where])}
+        GROUP BY ${key}
+      `,
+      areToBePlannedForTheirValues(where),
+    );
     const counts = new Map(rows.map((row) => [String(row.parentId), Number(row.count)]));
     return new Map(parentIds.map((id) => [id, counts.get(id) ?? 0]));
   }
@@ -179,11 +190,11 @@ export const prismaTypes: CustomTypesConfig = {
   },
 };
 
-/** Sends statements over any free connection of the pool, prepared once on each. */
+/** Sends statements over any free connection of the pool; what is kept prepared is prepared once on each. */
 export function sendThroughPool(pool: Pool, names: StatementNames): Send {
-  return async (statement) => {
+  return async (statement, plannedForValues = false) => {
     const text = statement.text;
-    const name = names.of(text);
+    const name = plannedForValues ? undefined : names.of(text);
     const result = await pool.query<Record<string, unknown>>({
       text,
       values: statement.values,

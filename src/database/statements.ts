@@ -1,8 +1,16 @@
 import { hash } from 'node:crypto';
 import type { Pool } from 'pg';
 
-/** Called with the text of every statement, when it is sent. */
-export type StatementListener = (text: string) => void;
+/** A statement as it is sent. */
+export interface SentStatement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Under which it is kept prepared, if it is. */
+  readonly name: string | undefined;
+}
+
+/** Called with every statement when it is sent. */
+export type StatementListener = (text: string, sent: SentStatement) => void;
 
 /** Lets tests and traces see what the program asks of Postgres, whoever asks: Prisma or our own statements. */
 export class StatementLog {
@@ -32,21 +40,25 @@ export class StatementLog {
       const send: (...parameters: unknown[]) => unknown = client.query.bind(client);
       Object.defineProperty(client, 'query', {
         value: (...parameters: unknown[]) => {
-          if (this.#listeners.size > 0) this.#announce(parameters[0]);
+          if (this.#listeners.size > 0) this.#announce(parameters[0], parameters[1]);
           return send(...parameters);
         },
       });
     });
   }
 
-  #announce(query: unknown): void {
-    const text =
-      typeof query === 'string'
-        ? query
-        : typeof query === 'object' && query !== null && 'text' in query
-          ? String(query.text)
-          : '';
-    for (const listener of this.#listeners) listener(text);
+  /** Statements come as a text, with their values behind it, or as an object with both. */
+  #announce(query: unknown, given: unknown): void {
+    const config: { text?: unknown; values?: unknown; name?: unknown } =
+      typeof query === 'object' && query !== null ? query : { text: query };
+    const values = config.values ?? given;
+    const text = String(config.text ?? '');
+    const sent: SentStatement = {
+      text,
+      values: Array.isArray(values) ? values : [],
+      name: typeof config.name === 'string' && config.name !== '' ? config.name : undefined,
+    };
+    for (const listener of this.#listeners) listener(text, sent);
   }
 }
 

@@ -1,4 +1,5 @@
 import { Prisma } from '../database/generated/client.ts';
+import { planForItsValues } from '../database/plans.ts';
 import { foldName } from './commands/validation.ts';
 
 type Optional<Value> = Value | null | undefined;
@@ -23,7 +24,7 @@ export class Conditions {
   readonly all: Prisma.Sql[] = [];
 
   add<Value>(value: Optional<Value>, condition: (value: Value) => Prisma.Sql): this {
-    if (value !== undefined && value !== null) this.all.push(condition(value));
+    if (value !== undefined && value !== null) this.all.push(planForItsValues(condition(value)));
     return this;
   }
 

@@ -12,6 +12,15 @@ export const TextFilter = builder.inputType('TextFilter', {
   }),
 });
 
+export const TextStartFilter = builder.inputType('TextStartFilter', {
+  description:
+    'Compares the beginning of a text without regard to case, which an index answers. Every condition that is given has to hold.',
+  fields: (t) => ({
+    equals: t.string({ description: 'Is this.' }),
+    startsWith: t.string({ description: 'Begins with this.' }),
+  }),
+});
+
 export const ExactTextFilter = builder.inputType('ExactTextFilter', {
   description: 'Compares a text as it is stored: `a` and `A` are two texts. Every condition that is given has to hold.',
   fields: (t) => ({

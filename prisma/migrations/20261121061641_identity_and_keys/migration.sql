@@ -345,16 +345,16 @@ CREATE UNIQUE INDEX "engine_user_external_id_key" ON "engine"("product_id", "use
 CREATE UNIQUE INDEX "engine_tenant_id_product_id_id_key" ON "engine"("tenant_id", "product_id", "id");
 
 -- CreateIndex
-CREATE INDEX "api_key_created_at_id_idx" ON "api_key"("created_at", "id");
+CREATE INDEX "api_key_created_at_id_expires_order_last_used_order_idx" ON "api_key"("created_at", "id", "expires_order", "last_used_order");
 
 -- CreateIndex
 CREATE INDEX "api_key_name_folded_id_idx" ON "api_key"("name_folded", "id");
 
 -- CreateIndex
-CREATE INDEX "api_key_last_used_order_id_idx" ON "api_key"("last_used_order", "id");
+CREATE INDEX "api_key_last_used_order_id_expires_order_idx" ON "api_key"("last_used_order", "id", "expires_order");
 
 -- CreateIndex
-CREATE INDEX "api_key_expires_order_id_idx" ON "api_key"("expires_order", "id");
+CREATE INDEX "api_key_expires_order_id_last_used_order_idx" ON "api_key"("expires_order", "id", "last_used_order");
 
 -- CreateIndex
 CREATE INDEX "api_key_start_idx" ON "api_key"("start");
@@ -363,16 +363,16 @@ CREATE INDEX "api_key_start_idx" ON "api_key"("start");
 CREATE INDEX "api_key_kind_created_at_id_idx" ON "api_key"("kind", "created_at", "id");
 
 -- CreateIndex
-CREATE INDEX "api_key_tenant_id_created_at_id_idx" ON "api_key"("tenant_id", "created_at", "id");
+CREATE INDEX "api_key_tenant_id_created_at_id_expires_order_last_used_orde_idx" ON "api_key"("tenant_id", "created_at", "id", "expires_order", "last_used_order");
 
 -- CreateIndex
 CREATE INDEX "api_key_tenant_id_name_folded_id_idx" ON "api_key"("tenant_id", "name_folded", "id");
 
 -- CreateIndex
-CREATE INDEX "api_key_tenant_id_last_used_order_id_idx" ON "api_key"("tenant_id", "last_used_order", "id");
+CREATE INDEX "api_key_tenant_id_last_used_order_id_expires_order_idx" ON "api_key"("tenant_id", "last_used_order", "id", "expires_order");
 
 -- CreateIndex
-CREATE INDEX "api_key_tenant_id_expires_order_id_idx" ON "api_key"("tenant_id", "expires_order", "id");
+CREATE INDEX "api_key_tenant_id_expires_order_id_last_used_order_idx" ON "api_key"("tenant_id", "expires_order", "id", "last_used_order");
 
 -- CreateIndex
 CREATE INDEX "api_key_user_id_created_at_id_idx" ON "api_key"("user_id", "created_at", "id");
@@ -500,11 +500,18 @@ ALTER TABLE "secret_hashing"
     ADD CONSTRAINT "secret_hashing_one_row_check" CHECK ("id" = 1);
 INSERT INTO "secret_hashing" ("id") VALUES (1);
 
--- By hand: few keys are in these states, and lists of them should not read the others.
-CREATE INDEX "api_key_revoked_idx" ON "api_key" ("created_at", "id") WHERE "revoked_at" IS NOT NULL;
-CREATE INDEX "api_key_disabled_idx" ON "api_key" ("created_at", "id") WHERE "disabled_at" IS NOT NULL;
+-- By hand: few keys are in these states, and lists of them should not read the others, in whatever order: keys that were
+-- revoked are not among those used last.
+CREATE INDEX "api_key_revoked_created_at_idx" ON "api_key" ("created_at", "id") WHERE "revoked_at" IS NOT NULL;
+CREATE INDEX "api_key_revoked_name_idx" ON "api_key" ("name_folded", "id") WHERE "revoked_at" IS NOT NULL;
+CREATE INDEX "api_key_revoked_last_used_idx" ON "api_key" ("last_used_order", "id") WHERE "revoked_at" IS NOT NULL;
+CREATE INDEX "api_key_revoked_expires_idx" ON "api_key" ("expires_order", "id") WHERE "revoked_at" IS NOT NULL;
+CREATE INDEX "api_key_disabled_created_at_idx" ON "api_key" ("created_at", "id") WHERE "disabled_at" IS NOT NULL;
+CREATE INDEX "api_key_disabled_name_idx" ON "api_key" ("name_folded", "id") WHERE "disabled_at" IS NOT NULL;
+CREATE INDEX "api_key_disabled_last_used_idx" ON "api_key" ("last_used_order", "id") WHERE "disabled_at" IS NOT NULL;
+CREATE INDEX "api_key_disabled_expires_idx" ON "api_key" ("expires_order", "id") WHERE "disabled_at" IS NOT NULL;
 CREATE INDEX "api_key_retiring_idx" ON "api_key" ("retiring_until") WHERE "retiring_until" IS NOT NULL;
-CREATE INDEX "api_key_expiring_idx" ON "api_key" ("expires_at") WHERE "expires_at" IS NOT NULL;
+CREATE INDEX "api_key_environment_idx" ON "api_key" ("environment", "created_at", "id") WHERE "environment" IS NOT NULL;
 
 -- By hand: the second fence. Requests of a tenant's principals act as this role, which sees no row of another tenant
 -- whatever a statement asks for. Roles belong to the whole server, so another database may have made it already.

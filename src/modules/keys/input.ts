@@ -135,7 +135,7 @@ const bulkFilter = z.object({
   appId: idOf('App').nullish(),
   productId: idOf('Product').nullish(),
   engineId: idOf('Engine').nullish(),
-  name: someOf({ equals: compared, startsWith: compared, contains: compared }),
+  name: someOf({ equals: compared, startsWith: compared }),
   startsWith: compared,
   scope: scope.nullish(),
   createdById: compared,

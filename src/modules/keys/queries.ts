@@ -3,7 +3,7 @@ import { comparableText } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
 import { RequestError } from '../../graph/errors.ts';
-import { checkTextFilter, DateTimeRange, TextFilter } from '../../graph/filters.ts';
+import { checkTextFilter, DateTimeRange, TextStartFilter } from '../../graph/filters.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeIdArgument, type NodeType } from '../../graph/ids.ts';
 import { listRequest } from '../../graph/lists.ts';
@@ -25,7 +25,7 @@ export const ApiKeyFilterInput = builder.inputType('ApiKeyFilter', {
     appId: t.id({ description: 'Of this application.' }),
     productId: t.id({ description: 'Of this product and of its engines.' }),
     engineId: t.id({ description: 'Of this engine.' }),
-    name: t.field({ type: TextFilter, description: 'By name, without regard to case.' }),
+    name: t.field({ type: TextStartFilter, description: 'By name, without regard to case.' }),
     startsWith: t.string({
       description: 'Whose newest secret begins like this: a prefix, or the characters that are shown.',
     }),

@@ -1,7 +1,7 @@
 import { Prisma } from '../../database/generated/client.ts';
 import type { ApiKeyRow, ApiKeySecretRow } from './entity.ts';
 
-const { sql } = Prisma;
+const { sql, join } = Prisma;
 
 /** How long before its end a key counts as expiring. */
 const expiringDays = 7;
@@ -39,13 +39,29 @@ export function stateCondition(state: KeyState, now: Date): Prisma.Sql {
   const settled = sql`${enabled} AND (t.retiring_until IS NULL OR t.retiring_until <= ${now})`;
   const conditions: Readonly<Record<KeyState, Prisma.Sql>> = {
     REVOKED: sql`t.revoked_at IS NOT NULL`,
-    EXPIRED: sql`${notRevoked} AND t.expires_at <= ${now}`,
+    EXPIRED: sql`${notRevoked} AND t.expires_order <= ${now}`,
     DISABLED: sql`${alive} AND t.disabled_at IS NOT NULL`,
     ROTATING: sql`${enabled} AND t.retiring_until > ${now}`,
-    EXPIRING: sql`${settled} AND t.expires_at <= ${soon}`,
+    EXPIRING: sql`${settled} AND t.expires_order <= ${soon}`,
     ACTIVE: sql`${settled} AND t.expires_order > ${soon}`,
   };
   return sql`(${conditions[state]})`;
+}
+
+/** The states that few keys are in, however old a deployment is. */
+const rareStates: ReadonlySet<KeyState> = new Set(['REVOKED', 'DISABLED', 'ROTATING', 'EXPIRING']);
+
+/** The condition under which a key is in any of these states. */
+export function anyStateCondition(states: readonly KeyState[], now: Date): Prisma.Sql {
+  if (states.length === 0) return sql`false`;
+  const any = join(
+    states.map((state) => stateCondition(state, now)),
+    ' OR ',
+  );
+  // No index has such keys together in the order of a list, and where few of those that come first are among them,
+  // Postgres would read most of the table to fill a page. So they are found first and sorted then.
+  const areFew = states.length > 1 && states.every((state) => rareStates.has(state));
+  return areFew ? sql`t.id = ANY(ARRAY(SELECT t.id FROM api_key AS t WHERE ${any}))` : sql`(${any})`;
 }
 
 export const secretStates = {
