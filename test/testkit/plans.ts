@@ -7,7 +7,7 @@ export interface Plan {
   readonly sequentialScans: readonly string[];
   /** Pages of 8 KiB, of tables and indexes, whether they were in memory or not. */
   readonly pagesRead: number;
-  /** The rows that its busiest step looked at. */
+  /** The rows that its busiest step looked at, of a table or of an index in its order. */
   readonly rowsSeen: number;
   /** Its steps, from the last to the first. */
   readonly steps: string;
@@ -35,7 +35,9 @@ function planOf(last: Step): Plan {
     ),
     pagesRead: last['Shared Hit Blocks'] + last['Shared Read Blocks'],
     rowsSeen: Math.max(
-      ...steps.map((step) => (step['Actual Rows'] + (step['Rows Removed by Filter'] ?? 0)) * step['Actual Loops']),
+      ...steps
+        .filter((step) => step['Node Type'] !== 'Bitmap Index Scan')
+        .map((step) => (step['Actual Rows'] + (step['Rows Removed by Filter'] ?? 0)) * step['Actual Loops']),
     ),
     steps: steps.map((step) => [step['Node Type'], step['Index Name']].filter(Boolean).join(' ')).join(' < '),
   };

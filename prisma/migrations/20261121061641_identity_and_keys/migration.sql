@@ -363,7 +363,7 @@ CREATE INDEX "api_key_start_idx" ON "api_key"("start");
 CREATE INDEX "api_key_kind_created_at_id_idx" ON "api_key"("kind", "created_at", "id");
 
 -- CreateIndex
-CREATE INDEX "api_key_tenant_id_created_at_id_expires_order_last_used_orde_idx" ON "api_key"("tenant_id", "created_at", "id", "expires_order", "last_used_order");
+CREATE INDEX "api_key_tenant_id_created_at_id_expires_order_last_used_ord_idx" ON "api_key"("tenant_id", "created_at", "id", "expires_order", "last_used_order");
 
 -- CreateIndex
 CREATE INDEX "api_key_tenant_id_name_folded_id_idx" ON "api_key"("tenant_id", "name_folded", "id");
@@ -582,21 +582,23 @@ ALTER TABLE "fairshare_group" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "fairshare_group_of_tenant" ON "fairshare_group" TO fairlead_tenant
     USING ("id" = (SELECT own."fairshare_group_id" FROM "tenant" AS own WHERE own."id" = current_setting('fairlead.tenant_id')::uuid));
 
--- By hand: within the tenant, keys of a product see that product, and keys of a user that user.
+-- By hand: within the tenant, keys of a product see that product, and keys of a user that user. Whether there is such a
+-- bound is asked as "<> 1", which Postgres takes to be true of nearly all rows; "IS NULL" it would take to be true of
+-- nearly none, and would then read all rows of a tenant and sort them for each page of a list.
 CREATE POLICY "product_of_product" ON "product" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL OR "id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "product_policy_version_of_product" ON "product_policy_version" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "product_meter_of_product" ON "product_meter" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "engine_of_product" ON "engine" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "api_key_of_product" ON "api_key" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "tenant_user_of_user" ON "tenant_user" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL OR "id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.user_id', true), ''))) <> 1 OR "id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
 CREATE POLICY "api_key_of_user" ON "api_key" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL OR "user_id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.user_id', true), ''))) <> 1 OR "user_id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
 CREATE POLICY "product_of_user" ON "product" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
 CREATE POLICY "product_policy_version_of_user" ON "product_policy_version" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
 CREATE POLICY "product_meter_of_user" ON "product_meter" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
@@ -610,7 +612,7 @@ CREATE POLICY "audit_chain_of_product" ON "audit_chain" AS RESTRICTIVE TO fairle
 CREATE POLICY "audit_entry_of_user" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
 CREATE POLICY "audit_chain_of_user" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
 CREATE POLICY "team_of_user" ON "team" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL
+    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.user_id', true), ''))) <> 1
         OR "id" = (SELECT own."team_id" FROM "tenant_user" AS own WHERE own."id" = nullif(current_setting('fairlead.user_id', true), '')::uuid));
 -- A secret is behind the same fence as its key.
 CREATE POLICY "api_key_secret_of_key" ON "api_key_secret" AS RESTRICTIVE TO fairlead_tenant
