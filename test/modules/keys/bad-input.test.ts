@@ -299,7 +299,6 @@ const filters: BadInputTable = {
   'filter.engineId': badIds(keyId, { nullable: true }),
   'filter.name.equals': badTextConditions,
   'filter.name.startsWith': badTextConditions,
-  'filter.name.contains': badTextConditions,
   'filter.startsWith': badTextConditions,
   'filter.scope': [
     ['an unknown one', 'keys:fly', 'UNKNOWN_SCOPE'],
