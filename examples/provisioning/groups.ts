@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { graphql } from '../generated/gql.ts';
 import { run } from '../support/client.ts';
-import { payloadOf, repeatAfterConflict } from './refusal.ts';
+import { payloadOf, repeatAfterConflict } from '../support/refusal.ts';
 import type { WantedGroup } from './wanted.ts';
 
 const groupByName = graphql(`

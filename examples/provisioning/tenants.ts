@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { graphql } from '../generated/gql.ts';
 import type { ProvisionedTenantFragment } from '../generated/graphql.ts';
 import { run } from '../support/client.ts';
+import { payloadOf, repeatAfterConflict } from '../support/refusal.ts';
 import { groupIdOf } from './groups.ts';
-import { payloadOf, repeatAfterConflict } from './refusal.ts';
 import type { WantedTenant } from './wanted.ts';
 
 graphql(`

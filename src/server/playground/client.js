@@ -71,24 +71,30 @@ function isJson(text) {
 const isHeaderModel = (model) => model?.uri.path.endsWith('request-headers.json') === true;
 
 /**
- * GraphiQL keeps headers per tab, so a key pasted into one tab would be missing in all others. A tab whose headers are
- * still the untouched example takes over the headers that were last edited on this page. They stay in memory only.
+ * GraphiQL keeps headers per tab, so a key pasted into one tab would be missing in all others, and another one pasted
+ * later would leave some tabs with the key of before. Tabs follow the headers that were last edited on this page, unless
+ * theirs were edited to be different. They stay in memory only.
  */
 function carryHeadersBetweenTabs() {
   let lastEdited = settings.headers;
+  /** What tabs have that follow: the example, and all that was carried to them. */
+  const followed = new Set([settings.headers]);
   globalThis.monaco.editor.onDidCreateModel((model) => {
     if (!isHeaderModel(model)) return;
-    const settle = () => {
+    const settle = (isTyped) => {
       if (model.isDisposed()) return;
       const text = model.getValue();
-      const untouched = text.trim() === '' || text === settings.headers;
-      if (untouched && text !== lastEdited) model.setValue(lastEdited);
-      // Half-typed headers stay where they are.
-      else if (!untouched && isJson(text)) lastEdited = text;
+      const follows = !isTyped && (text.trim() === '' || followed.has(text));
+      if (follows && text !== lastEdited) model.setValue(lastEdited);
+      // Half-typed headers stay where they are; so do those that the browser kept, once others were typed.
+      if (follows || !isJson(text) || !(isTyped || lastEdited === settings.headers)) return;
+      lastEdited = text;
+      followed.add(text);
     };
-    settle();
+    settle(false);
     // After GraphiQL has put the tab's other values in place, or it would store these headers under the previous tab.
-    model.onDidChangeContent(() => setTimeout(settle, 0));
+    // It replaces the whole text when another tab is opened, which no typing does.
+    model.onDidChangeContent(({ isFlush }) => setTimeout(() => settle(!isFlush), 0));
   });
 }
 
