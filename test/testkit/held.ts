@@ -1,0 +1,35 @@
+import { expect } from 'vitest';
+import type { TestApp } from './app.ts';
+import { eventually } from './eventually.ts';
+
+/**
+ * Runs work while a transaction of nobody's holds what a statement locks, until so many commands wait; then lets them go.
+ * So they meet in an order that the test chooses, and not by chance.
+ *
+ * @param waiting how many have to wait before the lock is given up, after each of the steps
+ */
+export async function whileHeld<Result>(
+  { app }: TestApp,
+  [text, values]: readonly [text: string, values: readonly unknown[]],
+  steps: readonly { readonly start: () => Promise<Result>; readonly waiting: number }[],
+): Promise<Result[]> {
+  const client = await app.database.pool.connect();
+  const started: Promise<Result>[] = [];
+  try {
+    await client.query('BEGIN');
+    await client.query(text, [...values]);
+    for (const { start, waiting } of steps) {
+      started.push(start());
+      await eventually(async () => {
+        const { rows } = await client.query<{ count: number }>(
+          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+        );
+        expect(rows[0]?.count).toBe(waiting);
+      });
+    }
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+  return Promise.all(started);
+}
