@@ -144,30 +144,6 @@ export class AppService implements Children {
     return { payload, changed: { ...about(app), before: describeApp(app) } };
   }
 
-  /**
-   * The application, kept from being deleted until the transaction ends, so that a key can be made for it.
-   *
-   * @param tenantId where it has to belong to; an application of another tenant is as one that does not exist
-   * @throws {NotFoundError} when there is none that the caller sees
-   * @throws {InvalidStateError} when it is archived
-   */
-  async holdForChild(
-    { transaction, principal }: CommandScope,
-    appId: string,
-    path: readonly string[] = ['appId'],
-    tenantId?: string,
-  ): Promise<AppRow> {
-    const where = [sql`t.id = ${appId}::uuid`, ...visibleTo(apps, principal)];
-    const app = await transaction.reader.find(apps, where, { lock: 'KEY SHARE' });
-    if (app === undefined || (tenantId !== undefined && app.tenantId !== tenantId)) {
-      throw new NotFoundError('application', path);
-    }
-    if (app.status === 'ARCHIVED') {
-      throw new InvalidStateError('The application is archived; restore it before you add to it.', app.status, path);
-    }
-    return app;
-  }
-
   countLive({ prisma }: Transaction, tenantId: string): Promise<number> {
     return prisma.app.count({ where: { tenantId, status: 'ACTIVE' } });
   }

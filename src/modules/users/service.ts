@@ -183,26 +183,6 @@ export class UserService implements Children, TeamMembers {
     return { payload, changed: { ...about(user), before: describeUser(user) } };
   }
 
-  /**
-   * The user, kept from being deleted until the transaction ends, so that something can be made for it.
-   *
-   * @param tenantId where it has to belong to; a user of another tenant is as one that does not exist
-   * @throws {NotFoundError} when there is none that the caller sees
-   */
-  async holdForChild(
-    { transaction, principal }: CommandScope,
-    userId: string,
-    path: readonly string[] = ['userId'],
-    tenantId?: string,
-  ): Promise<UserRow> {
-    const where = [sql`t.id = ${userId}::uuid`, ...visibleTo(users, principal)];
-    const user = await transaction.reader.find(users, where, { lock: 'KEY SHARE' });
-    if (user === undefined || (tenantId !== undefined && user.tenantId !== tenantId)) {
-      throw new NotFoundError('user', path);
-    }
-    return user;
-  }
-
   count({ prisma }: Transaction, teamId: string): Promise<number> {
     return prisma.user.count({ where: { teamId } });
   }
