@@ -10,6 +10,7 @@ import { type Excess, PrivilegeEscalationError } from './errors.ts';
 /** What a key can do, as far as it can go beyond something. */
 export type Powers = Pick<
   ApiKeyRow,
+  | 'id'
   | 'scopes'
   | 'expiresAt'
   | 'allowedModels'
@@ -41,7 +42,8 @@ export async function refuseEscalation({ principal, transaction }: CommandScope,
 }
 
 function excessOfScopes({ scopes }: Principal, powers: Powers): Excess[] {
-  const missing = powers.scopes.filter((scope) => !isScope(scope) || !scopes.has(scope));
+  // A scope that the registry has no more allows nothing.
+  const missing = powers.scopes.filter((scope) => isScope(scope) && !scopes.has(scope));
   return missing.length === 0
     ? []
     : [
@@ -77,6 +79,7 @@ function excessOfKey(own: ApiKeyRow, powers: Powers): Excess[] {
       excesses.push({ path, message: `${path.join('.')} is at most ${mine}, as for your own key.` });
     }
   }
+  excesses.push(...excessOfBudget(own, powers));
   if (own.expiresAt !== null && (powers.expiresAt === null || powers.expiresAt > own.expiresAt)) {
     excesses.push({
       path: ['expiresAt'],
@@ -91,4 +94,17 @@ function excessOfKey(own: ApiKeyRow, powers: Powers): Excess[] {
     }
   }
   return excesses;
+}
+
+/** The same amount is more when it comes back more often, or when what was used of it is forgotten. */
+function excessOfBudget(own: ApiKeyRow, { id, budgetPeriod, budgetStartedAt }: Powers): Excess[] {
+  if (own.budgetPeriod === null || budgetPeriod === null) return [];
+  const path = ['limits', 'budget', 'period'];
+  const isOwn = id === own.id;
+  if (budgetPeriod !== own.budgetPeriod && (isOwn || budgetPeriod !== 'LIFETIME')) {
+    return [{ path, message: `The period of the budget is ${own.budgetPeriod}, as for your own key.` }];
+  }
+  return isOwn && budgetStartedAt?.getTime() !== own.budgetStartedAt?.getTime()
+    ? [{ path: ['limits', 'budget', 'startedAt'], message: 'A key does not begin its own budget anew.' }]
+    : [];
 }

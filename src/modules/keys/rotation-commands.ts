@@ -85,7 +85,7 @@ command({
   target,
   input: keyReferenceRules,
   fields: keyReference,
-  errors: [NotFoundError, StaleRevisionError, InvalidStateError],
+  errors: [NotFoundError, StaleRevisionError, InvalidStateError, PrivilegeEscalationError],
   run: ({ keyRotation }, scope, input) => keyRotation.cancel(scope, input),
   payload: currentKey,
 });

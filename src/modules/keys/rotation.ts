@@ -80,6 +80,8 @@ export class KeyRotation {
     const { now, transaction } = scope;
     const key = await this.#keys.lock(scope, reference);
     this.refuseEnded(key, now);
+    // Whoever has the older secret has it for good then.
+    await refuseEscalation(scope, key);
     const secrets = await this.#liveSecrets(scope, key);
     const retiring = secrets.find((secret) => secretStateOf(secret, now) === 'RETIRING');
     if (retiring === undefined) {
