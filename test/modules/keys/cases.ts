@@ -128,6 +128,7 @@ export const keyCases: CommandCases = {
     audited: ['start', 'retiringUntil'],
     valid: rotatingKey,
     refused: { NotFoundError: () => ({ keyId: missingKey }), InvalidStateError: newKey },
+    refusedElsewhere: ['PrivilegeEscalationError'],
   },
   revokeSecret: {
     scope: 'keys:write',
