@@ -75,7 +75,7 @@ command({
     template: t.field({
       type: ScopeTemplateEnum,
       description:
-        'Instead of scopes: all of those of a template. Default for PUBLISHABLE, PRODUCT, ENGINE and GATEWAY keys: what you hold of the template of the kind.',
+        'Instead of scopes: all of those of a template, but of keys other than ADMIN those that a tenant can hold. Default for PUBLISHABLE, PRODUCT, ENGINE and GATEWAY keys: what you hold of the template of the kind.',
     }),
     existingSecret: t.field({
       type: ExistingSecretInput,

@@ -1,6 +1,6 @@
 import { hasEnvironment } from '../../access/key-prefixes.ts';
 import type { Principal } from '../../access/principal.ts';
-import { type Scope, scopesOfKind, scopeTemplates } from '../../access/scopes.ts';
+import { type Scope, scopesOfKind, scopesOfTenant, scopeTemplates } from '../../access/scopes.ts';
 import type { KeyKind } from '../../database/generated/enums.ts';
 import type { CommandScope } from '../../graph/commands/definition.ts';
 import { NotFoundError, ValidationError, type ValidationIssue } from '../../graph/errors.ts';
@@ -91,10 +91,16 @@ export function throwIfAny([first, ...more]: readonly ValidationIssue[]): void {
   if (first !== undefined) throw new ValidationError([first, ...more]);
 }
 
-/** The scopes asked for; of the kind's own template, those that the caller holds as well. */
+/**
+ * The scopes asked for; of a template, without those of the deployment that no tenant can hold; of the kind's own
+ * template, those that the caller holds as well.
+ */
 export function scopesOf({ kind, scopes, template }: CreateKey, principal: Principal): readonly Scope[] {
   if (isGiven(scopes)) return scopes;
-  if (isGiven(template)) return scopeTemplates[template].scopes;
+  if (isGiven(template)) {
+    const named: readonly Scope[] = scopeTemplates[template].scopes;
+    return kind === 'ADMIN' ? named : [...scopesOfTenant(new Set(named))];
+  }
   const { defaultTemplate } = kindRules[kind];
   const all: readonly Scope[] = defaultTemplate === undefined ? [] : scopeTemplates[defaultTemplate].scopes;
   const held = all.filter((scope) => principal.scopes.has(scope));

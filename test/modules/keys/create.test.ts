@@ -143,6 +143,14 @@ describe('a new key', () => {
     const { key } = await makeKey(maker, { kind: 'GATEWAY', name });
     expect(key.scopes).toEqual(['keys:verify', 'tenants:read']);
   });
+
+  it("leaves the deployment's own scopes out of a template for a tenant's key", async () => {
+    const readOnly = async (input: Pick<CreateKeyInput, 'kind' | 'tenantId'>) =>
+      (await makeKey(operator, { ...input, name, template: 'READ_ONLY' })).key.scopes;
+    const [ofAdmin, ofTenant] = [await readOnly({ kind: 'ADMIN' }), await readOnly({ kind: 'TENANT', tenantId })];
+    expect(ofAdmin).toContain('peppers:read');
+    expect(ofTenant).toEqual(ofAdmin.filter((scope) => scope !== 'peppers:read'));
+  });
 });
 
 describe('a secret that exists already', () => {
