@@ -69,11 +69,14 @@ export class KeepAliveClient {
     });
   }
 
-  /** `body` must be ASCII, so that its length in characters is its length in bytes. */
-  send(body: string): Promise<Answer> {
+  /**
+   * @param body must be ASCII, so that its length in characters is its length in bytes
+   * @param head another one than that of the target
+   */
+  send(body: string, head = this.#head): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
-      this.#socket.write(`${this.#head}${body.length}\r\n\r\n${body}`, 'latin1');
+      this.#socket.write(`${head}${body.length}\r\n\r\n${body}`, 'latin1');
     });
   }
 

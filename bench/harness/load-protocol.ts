@@ -1,14 +1,20 @@
 import type { Target } from './keep-alive-client.ts';
 
+/** One of the requests that take turns. */
+export interface RequestVariant {
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON text with the placeholders of contenders/contender.ts. */
+  readonly bodyTemplate: string;
+  /** Text that every answer must hold; with `@name@` the name of its own request. */
+  readonly marker: string;
+}
+
 /** What the load process is told to do, once for every measurement. */
 export interface LoadOrder {
   readonly target: Target;
-  /** JSON text with the placeholders of contenders/contender.ts. */
-  readonly bodyTemplate: string;
+  readonly variants: readonly RequestVariant[];
   /** Which names stand in for the placeholder, and must come back in every answer. */
   readonly names: 'seeded' | 'fresh';
-  /** Text that every answer must hold; with `@name@` the name of its own request. */
-  readonly marker: string;
   readonly connectionCount: number;
   readonly warmUpMs: number;
   readonly measureMs: number;

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { idPlaceholder, namePlaceholder } from '../contenders/contender.ts';
 import { createdNamePrefix, tenantCount, tenantName } from './dataset.ts';
-import { KeepAliveClient } from './keep-alive-client.ts';
+import { KeepAliveClient, requestHead } from './keep-alive-client.ts';
 import type { LoadOrder, LoadReply, Measurement } from './load-protocol.ts';
 import { familyMicroseconds, processMicroseconds } from './process-time.ts';
 import { percentile } from './statistics.ts';
@@ -32,6 +32,29 @@ function makeBodies(template: string): (name: string) => string {
   return (name) => {
     const body = pieces.length === 1 ? template : pieces.join(name);
     return hasId ? body.replace(idPlaceholder, makeUuidV7()) : body;
+  };
+}
+
+/** The requests to send, one after another: the variants in turn. */
+function makeRequests(
+  order: LoadOrder,
+): () => { readonly head: string; readonly body: string; readonly marker: string } {
+  const nextName = makeNames(order);
+  const variants = order.variants.map(({ headers, bodyTemplate, marker }) => ({
+    head: requestHead({ ...order.target, headers }),
+    makeBody: makeBodies(bodyTemplate),
+    marker,
+  }));
+  let count = 0;
+  return () => {
+    const variant = variants[count++ % variants.length];
+    if (variant === undefined) throw new Error('there is nothing to send');
+    const name = nextName();
+    return {
+      head: variant.head,
+      body: variant.makeBody(name),
+      marker: variant.marker.replace(namePlaceholder, name),
+    };
   };
 }
 
@@ -73,8 +96,7 @@ function summarise(latenciesMs: number[], before: Clocks, after: Clocks): Measur
 }
 
 async function run(order: LoadOrder): Promise<Measurement> {
-  const nextName = makeNames(order);
-  const makeBody = makeBodies(order.bodyTemplate);
+  const nextRequest = makeRequests(order);
   const clients = await Promise.all(
     Array.from({ length: order.connectionCount }, () => KeepAliveClient.open(order.target)),
   );
@@ -88,10 +110,10 @@ async function run(order: LoadOrder): Promise<Measurement> {
       const sentAtMs = performance.now();
       if (sentAtMs >= stopAtMs) return;
       if (before === undefined && sentAtMs >= measureFromMs) before = readClocks(order);
-      const name = nextName();
-      const { status, body } = await client.send(makeBody(name));
+      const request = nextRequest();
+      const { status, body } = await client.send(request.body, request.head);
       if (before !== undefined && sentAtMs >= measureFromMs) latenciesMs.push(performance.now() - sentAtMs);
-      const hasMarker = body.includes(order.marker.replace(namePlaceholder, name));
+      const hasMarker = body.includes(request.marker);
       if (status !== 200 || !hasMarker || body.includes('"errors":')) {
         throw new Error(`a request was answered with ${status}: ${body.toString('utf8', 0, 500)}`);
       }

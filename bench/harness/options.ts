@@ -7,7 +7,13 @@ import { postgraphile } from '../contenders/postgraphile.ts';
 
 export const allContenders: readonly Contender[] = [fairlead, postgraphile, floor];
 
+/** The comparisons: with other servers, and of what tenants' requests pay for the second fence. */
+export const suiteNames = ['peers', 'fence'] as const;
+
+export type SuiteName = (typeof suiteNames)[number];
+
 export interface Options {
+  readonly suites: readonly SuiteName[];
   readonly contenders: readonly Contender[];
   readonly operations: readonly OperationName[];
   readonly rounds: number;
@@ -26,6 +32,7 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
+  --suites a,b          comparisons: peers, fence (default: all; peers with --only, --operations and --profile)
   --only a,b            servers to measure: fairlead, postgraphile, floor (default: all)
   --operations a,b      tenant, tenantPage, groups, createTenant (default: all)
   --rounds n            measurements of every server and operation (default 5)
@@ -66,6 +73,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     args: [...args],
     allowNegative: true,
     options: {
+      suites: { type: 'string' },
       only: { type: 'string' },
       operations: { type: 'string' },
       rounds: { type: 'string' },
@@ -83,6 +91,8 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   });
   if (values.help) return 'help';
   const { quick, profile } = values;
+  const isAboutPeers = profile || values.only !== undefined || values.operations !== undefined;
+  const suites = choose('suites', values.suites ?? (isAboutPeers ? 'peers' : undefined), suiteNames, (name) => name);
   const contenders = choose(
     'only',
     values.only ?? (profile ? 'fairlead' : undefined),
@@ -91,6 +101,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
   );
   const operations = choose('operations', values.operations, operationNames, (name) => name);
   return {
+    suites,
     contenders,
     operations,
     rounds: Math.ceil(positive('rounds', values.rounds, quick || profile ? 1 : 5)),

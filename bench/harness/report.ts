@@ -43,13 +43,14 @@ function summarise(measurements: readonly Measurement[]): Summary {
 }
 
 const wholeNumber = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-const whole = (value: number | undefined): string => (value === undefined ? 'unknown' : wholeNumber.format(value));
+export const whole = (value: number | undefined): string =>
+  value === undefined ? 'unknown' : wholeNumber.format(value);
 const milliseconds = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
-const ratio = (left: number | undefined, right: number | undefined): string =>
+export const ratio = (left: number | undefined, right: number | undefined): string =>
   left === undefined || right === undefined ? 'unknown' : (left / right).toFixed(2);
 
 /** A Markdown table with padded columns, so that it also reads well in a terminal. */
-function table(rows: readonly (readonly string[])[]): string {
+export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     `| ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;

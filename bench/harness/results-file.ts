@@ -2,16 +2,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Options } from './options.ts';
+import { type Options, type SuiteName, suiteNames } from './options.ts';
 import { benchFolder } from './processes.ts';
 
-const begin = '<!-- measured: begin (written by `npm run bench`) -->';
-const end = '<!-- measured: end -->';
+/** Between these lines stands what was measured by a suite. */
+const markersOf = (suite: SuiteName): { readonly begin: string; readonly end: string } => {
+  const name = suite === 'peers' ? 'measured' : `measured, ${suite}`;
+  return { begin: `<!-- ${name}: begin (written by \`npm run bench\`) -->`, end: `<!-- ${name}: end -->` };
+};
 
 const blank = `# Measured comparison
 
-${begin}
-${end}
+${suiteNames.map((suite) => `${markersOf(suite).begin}\n${markersOf(suite).end}`).join('\n\n')}
 
 ## Where the time goes
 
@@ -35,7 +37,7 @@ function commandLine(): string {
   return ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' ');
 }
 
-async function describeRun(options: Options, postgresVersion: string): Promise<string> {
+async function describeRun(suite: SuiteName, options: Options, postgresVersion: string): Promise<string> {
   const root = join(benchFolder, '..');
   const hardware = [
     `${availableParallelism()} cores`,
@@ -59,12 +61,11 @@ async function describeRun(options: Options, postgresVersion: string): Promise<s
       `time; ${options.firstWarmUpSeconds} s of warm-up, then ${options.rounds} rounds of ${options.measureSeconds} s ` +
       `in which the servers take turns; medians over the rounds`,
     `- Servers: one process each, ${options.poolSize} Postgres connections each, NODE_ENV=production`,
-    '- Data: 5,000 tenants in 10 groups and an empty default group, the same database for all; created rows are ' +
-      'deleted after each measurement',
+    `- Data: ${data[suite]}`,
   ].join('\n');
 }
 
-const whatIsCompared = `What the servers do is not the same:
+const aboutPeers = `What the servers do is not the same:
 
 - **fairlead** authenticates the key, checks scopes, depth and cost of every request, and takes the cost off the
   credential's budget. \`createTenant\` also writes an audit row into a hash chain and an outbox row in the same
@@ -76,7 +77,28 @@ CPU is per request, of all threads of the server process; of Postgres, all its p
 BEGIN and COMMIT, and are counted once connections are warm; «parsed» are those for which the server did not use a
 prepared statement.`;
 
-export async function writeResults(options: Options, postgresVersion: string, tables: string): Promise<string> {
+const aboutFence = `The same requests to two processes on the same database: one reads for tenants behind row-level security, the
+other does not, as \`bench/servers/fairlead.ts\` takes the fence out. Both keep the conditions that services put into
+every statement. Callers have tenant keys; the 50 tenants send one request after the other, each about its own rows, so
+that nearly every request meets a connection that was last used for another tenant.
+
+CPU is per request, with the fence / without it.`;
+
+const whatIsCompared: Readonly<Record<SuiteName, string>> = { peers: aboutPeers, fence: aboutFence };
+
+const data: Readonly<Record<SuiteName, string>> = {
+  peers:
+    '5,000 tenants in 10 groups and an empty default group, the same database for all; created rows are deleted after ' +
+    'each measurement',
+  fence: '5,000 tenants in 10 groups; 100 users in each of the 50 tenants that call, and 10 in each of the others',
+};
+
+export async function writeResults(
+  suite: SuiteName,
+  options: Options,
+  postgresVersion: string,
+  tables: string,
+): Promise<string> {
   const file = join(benchFolder, 'RESULTS.md');
   let text = blank;
   try {
@@ -84,10 +106,13 @@ export async function writeResults(options: Options, postgresVersion: string, ta
   } catch {
     // The first run makes the file.
   }
+  const { begin, end } = markersOf(suite);
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   if (from === -1 || to < from) throw new Error('RESULTS.md has lost its markers; put them back or remove the file');
-  const measured = [begin, await describeRun(options, postgresVersion), whatIsCompared, tables, end].join('\n\n');
+  const measured = [begin, await describeRun(suite, options, postgresVersion), whatIsCompared[suite], tables, end].join(
+    '\n\n',
+  );
   await writeFile(file, text.slice(0, from) + measured + text.slice(to + end.length));
   return file;
 }

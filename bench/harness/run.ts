@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Contender, namePlaceholder, type OperationName } from '../contenders/contender.ts';
+import { runFenceSuite } from '../suites/fence.ts';
 import { onCleanup } from './cleanup.ts';
 import { type BenchDatabase, prepareDatabase } from './database.ts';
 import { pageLength, seededGroupCount, tenantName } from './dataset.ts';
@@ -61,9 +62,14 @@ async function measure(
   try {
     return await load.measure({
       target: server.target,
-      bodyTemplate: server.contender.operations(database.facts)[operation].bodyTemplate,
+      variants: [
+        {
+          headers: server.target.headers,
+          bodyTemplate: server.contender.operations(database.facts)[operation].bodyTemplate,
+          marker: markers[operation],
+        },
+      ],
       names: operation === 'createTenant' ? 'fresh' : 'seeded',
-      marker: markers[operation],
       connectionCount: options.connectionCount,
       warmUpMs: warmUpSeconds * 1_000,
       measureMs: seconds * 1_000,
@@ -115,9 +121,8 @@ async function printProfiles(folders: ReadonlyMap<string, string>, all: readonly
   }
 }
 
-export async function runBench(options: Options): Promise<void> {
-  const database = await prepareDatabase(options.databaseUrl, () => undefined);
-  say(`Postgres ${database.version} is ready and seeded.`);
+/** Fairlead beside the other servers; gives the tables. */
+async function runPeers(database: BenchDatabase, options: Options): Promise<string> {
   const all: Measured[] = [];
   const profileFolders = new Map<string, string>();
   for (const contender of options.contenders) {
@@ -143,9 +148,18 @@ export async function runBench(options: Options): Promise<void> {
   const results = all.map(
     ({ server, costs, measurements }): ContenderResults => ({ name: server.contender.name, costs, measurements }),
   );
-  const tables = renderTables(results, options.operations);
-  say(`\n${tables}`);
   if (options.showStatements) say(`\n${renderStatements(results, options.operations)}`);
   if (options.profile) await printProfiles(profileFolders, all);
-  if (options.write) say(`\nwritten to ${await writeResults(options, database.version, tables)}`);
+  for (const { server } of all) await server.stop();
+  return renderTables(results, options.operations);
+}
+
+export async function runBench(options: Options): Promise<void> {
+  const database = await prepareDatabase(options.databaseUrl, () => undefined);
+  say(`Postgres ${database.version} is ready and seeded.`);
+  for (const suite of options.suites) {
+    const tables = suite === 'peers' ? await runPeers(database, options) : await runFenceSuite(database, options, say);
+    say(`\n${tables}`);
+    if (options.write) say(`\nwritten to ${await writeResults(suite, options, database.version, tables)}`);
+  }
 }
