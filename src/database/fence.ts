@@ -1,4 +1,5 @@
-import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import { type Connection, Pool, type PoolClient, type PoolConfig, Query } from 'pg';
+import type { Transaction } from './database.ts';
 import { Prisma } from './generated/client.ts';
 import { prismaTypes, type Send } from './reader.ts';
 import type { StatementNames } from './statements.ts';
@@ -19,45 +20,47 @@ const fencedRole = 'fairlead_tenant';
 /** The settings that the policies read. */
 const valuesOf = ({ tenantId = '', productId = '', userId = '' }: Fence): string[] => [tenantId, productId, userId];
 
-const settings = `set_config('fairlead.tenant_id', $1, $4), set_config('fairlead.product_id', $2, $4), set_config('fairlead.user_id', $3, $4)`;
+/** Sets them until the end of the transaction. It gives no row, so that none is taken for the caller's. */
+const fenceStatement = {
+  name: 'fence',
+  text: `SELECT WHERE set_config('fairlead.tenant_id', $1, true) IS NULL
+    OR set_config('fairlead.product_id', $2, true) IS NULL OR set_config('fairlead.user_id', $3, true) IS NULL`,
+};
 
-/** Connections that stay behind a fence: they act as the role always, and for whom is set when that changes. */
+interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  readonly name: string | undefined;
+}
+
+/**
+ * Connections for what tenants read. They act as the role always, and for nobody: each statement brings its own fence
+ * along, in one batch that Postgres takes for one transaction. When it ends, the fence is gone.
+ */
 export class FencedConnections {
   readonly pool: Pool;
-  readonly #names: StatementNames;
-  /** Behind which fence each connection is at the moment. */
-  readonly #fences = new WeakMap<PoolClient, string>();
+  readonly #names: Pick<StatementNames, 'of'>;
 
-  constructor(config: PoolConfig, names: StatementNames) {
+  constructor(config: PoolConfig, names: Pick<StatementNames, 'of'>) {
     this.pool = new Pool({ ...config, options: `${config.options ?? ''} -c role=${fencedRole}` });
     this.#names = names;
+    // Sent before anything else. Where it fails, so does all that comes after it.
+    this.pool.on('connect', (client) => {
+      client.query({ ...fenceStatement, values: ['', '', ''] }).catch(() => undefined);
+    });
   }
 
-  /** Sends statements behind the fence. One more is sent first when the connection was last used behind another. */
+  /** Sends statements behind the fence. */
   behind(fence: Fence): Send {
-    const values = valuesOf(fence);
-    const key = values.join(' ');
-    return async (statement, plannedForValues = false) => {
+    const settings = valuesOf(fence);
+    return async ({ text, values }, plannedForValues = false) => {
+      const name = plannedForValues ? undefined : this.#names.of(text);
       const client = await this.pool.connect();
       let failure: Error | undefined;
       try {
-        if (this.#fences.get(client) !== key) {
-          this.#fences.delete(client);
-          await client.query({ name: 'fence', text: `SELECT ${settings}`, values: [...values, false] });
-          this.#fences.set(client, key);
-        }
-        const text = statement.text;
-        const name = plannedForValues ? undefined : this.#names.of(text);
-        const result = await client.query<Record<string, unknown>>({
-          text,
-          values: statement.values,
-          types: prismaTypes,
-          ...(name === undefined ? {} : { name }),
-        });
-        return result.rows;
+        return await sendBehind(client, settings, { text, values, name });
       } catch (error) {
-        // An error of the statement leaves the connection usable; one of the connection does not.
-        if (error instanceof Error && !('code' in error && 'severity' in error)) failure = error;
+        if (error instanceof Error && !leavesUsable(error)) failure = error;
         throw error;
       } finally {
         client.release(failure);
@@ -66,13 +69,50 @@ export class FencedConnections {
   }
 }
 
+/** What Postgres answers when it no longer knows a prepared statement, because somebody had it forget them. */
+const unknownStatement = '26000';
+
+/** An error of the statement leaves the connection usable; one of the connection does not. */
+const leavesUsable = (error: Error): boolean =>
+  'severity' in error && 'code' in error && error.code !== unknownStatement;
+
+/**
+ * Sends the settings and the statement together, with one Sync behind both: should the first fail, Postgres leaves the
+ * second out. The driver has no call for this, so the messages of the first go before those that it sends itself.
+ */
+function sendBehind(
+  client: PoolClient,
+  settings: readonly string[],
+  { text, values, name }: Statement,
+): Promise<Record<string, unknown>[]> {
+  return new Promise((resolve, reject) => {
+    const config = { text, values: [...values], types: prismaTypes, queryMode: 'extended', ...(name && { name }) };
+    const query = new Query<Record<string, unknown>>(config, (error, result) => {
+      if (error) return reject(error);
+      // Of both statements, though the types know of one.
+      const results: readonly (typeof result)[] = Array.isArray(result) ? result : [result];
+      resolve(results.at(-1)?.rows ?? []);
+    });
+    const submit = query.submit.bind(query);
+    query.submit = (connection: Connection) => {
+      connection.stream.cork();
+      connection.bind({ statement: fenceStatement.name, values: [...settings] }, true);
+      connection.execute({}, true);
+      const refusal = submit(connection);
+      connection.stream.uncork();
+      return refusal;
+    };
+    client.query(query);
+  });
+}
+
 /**
  * Does a part of a transaction's work behind a fence. What follows it in the transaction is not fenced.
  *
  * @param fence without a tenant there is none: the work belongs to the deployment
  */
 export async function behindFence<Result>(
-  { prisma }: { readonly prisma: Prisma.TransactionClient },
+  { prisma }: Pick<Transaction, 'prisma'>,
   fence: Fence,
   work: () => Promise<Result>,
 ): Promise<Result> {

@@ -80,21 +80,40 @@ describe('a connection behind a fence', () => {
     );
   });
 
-  it('is told for whom it is only when that changes', async () => {
+  it('keeps nothing of it: after the statement it is behind none, and reads nothing', async () => {
     const fenced = connections(1);
-    const [one, other] = [newId(), newId()].map((tenantId) => fenced.behind(fenceOf(tenantId)));
-    const sent: string[] = [];
-    fenced.pool.on('connect', (client) => {
-      const query: (...parameters: unknown[]) => unknown = client.query.bind(client);
-      Object.defineProperty(client, 'query', {
-        value: (statement: { text: string }) => {
-          sent.push(statement.text.includes('set_config') ? 'fence' : 'statement');
-          return query(statement);
-        },
-      });
-    });
-    for (const send of [one, one, one, other, one]) await send?.(sql`SELECT 1`);
-    expect(sent.join(' ')).toBe('fence statement statement statement fence statement fence statement');
+    const fence = fenceOf(newId(), { productId: newId(), userId: newId() });
+    expect(await whereabouts(fenced.behind(fence))).toEqual(expected(fence));
+    const { rows } = await fenced.pool.query(
+      `SELECT current_user AS role, current_setting('fairlead.tenant_id') AS "tenantId",
+         current_setting('fairlead.product_id') AS "productId", current_setting('fairlead.user_id') AS "userId"`,
+    );
+    expect(rows).toEqual([expected({})]);
+    await expect(fenced.pool.query('SELECT FROM team')).rejects.toThrow(/uuid/);
+  });
+
+  it('leaves the statement out when the fence could not be set, and the next one finds another connection', async () => {
+    const fenced = connections(1);
+    const { tenantId } = await addTenantRows(database);
+    const send = fenced.behind(fenceOf(tenantId));
+    await send(sql`DEALLOCATE fence`);
+    await expect(send(sql`SELECT id FROM tenant`)).rejects.toMatchObject({ code: '26000' });
+    expect(await send(sql`SELECT id FROM tenant`)).toEqual([{ id: tenantId }]);
+  });
+
+  it('gives the rows of the statement, whatever it is', async () => {
+    const { tenantId } = await addTenantRows(database);
+    const send = connections(1).behind(fenceOf(tenantId));
+    expect(await send(sql`SELECT id FROM tenant`)).toEqual([{ id: tenantId }]);
+    expect(await send(sql`SELECT id FROM tenant WHERE false`)).toEqual([]);
+    expect(await send(sql`DELETE FROM team WHERE false`)).toEqual([]);
+    expect(await send(sql`SELECT 1::bigint AS n, now() AS at, ${'é'}::text AS text`)).toEqual([
+      { n: 1n, at: expect.any(Date), text: 'é' },
+    ]);
+    // Not kept prepared, because it is not one of the first so many.
+    const unnamed = new FencedConnections({ connectionString: database.url, max: 1 }, { of: () => undefined });
+    opened.push(unnamed);
+    expect(await unnamed.behind(fenceOf(tenantId))(sql`SELECT id FROM tenant`)).toEqual([{ id: tenantId }]);
   });
 
   it('that is not told for whom refuses to read at all', async () => {
