@@ -582,39 +582,39 @@ ALTER TABLE "fairshare_group" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "fairshare_group_of_tenant" ON "fairshare_group" TO fairlead_tenant
     USING ("id" = (SELECT own."fairshare_group_id" FROM "tenant" AS own WHERE own."id" = current_setting('fairlead.tenant_id')::uuid));
 
--- By hand: within the tenant, keys of a product see that product, and keys of a user that user. Whether there is such a
--- bound is asked as "<> 1", which Postgres takes to be true of nearly all rows; "IS NULL" it would take to be true of
--- nearly none, and would then read all rows of a tenant and sort them for each page of a list.
+-- By hand: within the tenant, keys of a product see that product, and keys of a user that user.
+-- «There is no product» is said as IS NOT NULL, which the planner takes to be true of nearly every row. IS NULL it takes
+-- to be true of hardly any, and would read and sort all rows of a tenant for one page of them.
 CREATE POLICY "product_of_product" ON "product" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL OR "id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "product_policy_version_of_product" ON "product_policy_version" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "product_meter_of_product" ON "product_meter" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "engine_of_product" ON "engine" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "api_key_of_product" ON "api_key" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.product_id', true), ''))) <> 1 OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL OR "product_id" = (SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid));
 CREATE POLICY "tenant_user_of_user" ON "tenant_user" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.user_id', true), ''))) <> 1 OR "id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL OR "id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
 CREATE POLICY "api_key_of_user" ON "api_key" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.user_id', true), ''))) <> 1 OR "user_id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
-CREATE POLICY "product_of_user" ON "product" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
-CREATE POLICY "product_policy_version_of_user" ON "product_policy_version" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
-CREATE POLICY "product_meter_of_user" ON "product_meter" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
-CREATE POLICY "engine_of_user" ON "engine" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
-CREATE POLICY "app_of_user" ON "app" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
-CREATE POLICY "team_of_product" ON "team" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
-CREATE POLICY "tenant_user_of_product" ON "tenant_user" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
-CREATE POLICY "app_of_product" ON "app" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
-CREATE POLICY "audit_entry_of_product" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
-CREATE POLICY "audit_chain_of_product" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.product_id', true), '')::uuid) IS NULL);
-CREATE POLICY "audit_entry_of_user" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
-CREATE POLICY "audit_chain_of_user" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid) IS NULL);
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL OR "user_id" = (SELECT nullif(current_setting('fairlead.user_id', true), '')::uuid));
+CREATE POLICY "product_of_user" ON "product" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "product_policy_version_of_user" ON "product_policy_version" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "product_meter_of_user" ON "product_meter" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "engine_of_user" ON "engine" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "app_of_user" ON "app" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "team_of_product" ON "team" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "tenant_user_of_product" ON "tenant_user" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "app_of_product" ON "app" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "audit_entry_of_product" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "audit_chain_of_product" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "audit_entry_of_user" ON "audit_entry" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
+CREATE POLICY "audit_chain_of_user" ON "audit_chain" AS RESTRICTIVE TO fairlead_tenant USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL);
 CREATE POLICY "team_of_user" ON "team" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT num_nonnulls(nullif(current_setting('fairlead.user_id', true), ''))) <> 1
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL
         OR "id" = (SELECT own."team_id" FROM "tenant_user" AS own WHERE own."id" = nullif(current_setting('fairlead.user_id', true), '')::uuid));
 -- A secret is behind the same fence as its key.
 CREATE POLICY "api_key_secret_of_key" ON "api_key_secret" AS RESTRICTIVE TO fairlead_tenant
-    USING ((SELECT nullif(current_setting('fairlead.product_id', true), '') IS NULL AND nullif(current_setting('fairlead.user_id', true), '') IS NULL)
+    USING ((SELECT CASE WHEN coalesce(current_setting('fairlead.product_id', true), '') || coalesce(current_setting('fairlead.user_id', true), '') = '' THEN true END) IS NOT NULL
         OR EXISTS (SELECT FROM "api_key" AS own WHERE own."id" = "key_id"));
