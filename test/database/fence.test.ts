@@ -138,6 +138,32 @@ describe.each(bound)('whoever is bound to %s', (_name, fence, conditions) => {
   });
 });
 
+describe('the planner', () => {
+  /** How many rows of the tenant it expects to find in a table of 100,000. */
+  async function expectedRows({ name, tenantColumn }: FencedTable, fence: Fence): Promise<number> {
+    return undone(database, async (transaction) => {
+      const { prisma } = transaction;
+      await prisma.$executeRaw`UPDATE pg_class SET reltuples = 100000, relpages = 1 WHERE relname = ${name}`;
+      const [explained] = await behindFence(transaction, fence, () =>
+        prisma.$queryRawUnsafe<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }[]>(
+          `EXPLAIN (FORMAT JSON) SELECT FROM "${name}" WHERE ${tenantColumn} = '${own.tenantId}'`,
+        ),
+      );
+      return explained?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? 0;
+    });
+  }
+
+  // Else it reads and sorts all rows of a tenant for one page of them.
+  it.each(reached.filter(({ primaryKey, tenantColumn }) => primaryKey !== tenantColumn))(
+    'expects as many rows of $name behind the fence as without it',
+    async (table) => {
+      const unfenced = await expectedRows(table, {});
+      expect(unfenced).toBeGreaterThan(100);
+      expect(await expectedRows(table, tenant)).toBeGreaterThan(0.9 * unfenced);
+    },
+  );
+});
+
 describe('whoever is bound within the tenant', () => {
   it.each([
     ['a product, an engine to another product', bound[0]?.[1], `UPDATE engine SET product_id = '${otherProduct}'`],
