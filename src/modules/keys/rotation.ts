@@ -110,8 +110,9 @@ export class KeyRotation {
     if (before === undefined) throw new NotFoundError('secret', ['secretId']);
     if (before.revokedAt !== null) return unchanged({ key, secret: before });
     const others = (await this.#liveSecrets(scope, key)).filter(({ id }) => id !== secretId);
-    // Without a secret a key can do nothing; for the last admin key that is the same as being revoked.
-    if (others.length === 0) await this.#keys.guardLastAdminKey(scope, key, { ...key, revokedAt: now });
+    // Without a lasting secret a key can soon do nothing; for the last admin key that is the same as being revoked.
+    if (others.every(({ validUntil }) => validUntil !== null))
+      await this.#keys.guardLastAdminKey(scope, key, { ...key, revokedAt: now });
     const wasRetiring = secretStateOf(before, now) === 'RETIRING';
     const secret = { ...before, revokedAt: now };
     await transaction.prisma.apiKeySecret.update({

@@ -303,7 +303,7 @@ export class KeyService {
   }
 }
 
-/** Whether there is an admin key, besides this one, that can be used to manage keys. */
+/** Whether there is an admin key, besides this one, that can be used to manage keys, and not for an overlap only. */
 async function hasManagingKey(reader: Reader, now: Date, besides?: string): Promise<boolean> {
   const other = besides === undefined ? Prisma.empty : sql`AND t.id <> ${besides}::uuid`;
   const found = await reader.raw(sql`
@@ -312,7 +312,7 @@ async function hasManagingKey(reader: Reader, now: Date, besides?: string): Prom
       AND t.scopes @> ARRAY['keys:write'] AND t.expires_order > ${now}
       AND EXISTS (
         SELECT FROM api_key_secret AS s
-        WHERE s.key_id = t.id AND s.revoked_at IS NULL AND (s.valid_until IS NULL OR s.valid_until > ${now})
+        WHERE s.key_id = t.id AND s.revoked_at IS NULL AND s.valid_until IS NULL
       )
     LIMIT 1
   `);
