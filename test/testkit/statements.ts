@@ -15,12 +15,14 @@ export async function statementsOf({ app }: TestApp, work: () => Promise<unknown
   return statements.map(shorten);
 }
 
-/** Declares a test for each command of a module: a snapshot of the statements that it sends. */
+/** Declares a test for each command of a module: a snapshot of the statements of its transaction. */
 export function recordsStatements(app: TestApp, seed: Seed, cases: CommandCases): void {
   const commands = new Commands(app.app.schema);
   it.each(Object.keys(cases))('%s sends these statements and no others', async (name) => {
     const input = await cases[name]?.valid(seed);
-    expect(await statementsOf(app, () => commands.run(app.operator, name, input ?? {}))).toMatchSnapshot();
+    const statements = await statementsOf(app, () => commands.run(app.operator, name, input ?? {}));
+    // What follows reads what is selected of the answer, and in no certain order.
+    expect(statements.slice(0, statements.lastIndexOf('COMMIT') + 1)).toMatchSnapshot();
   });
 }
 
