@@ -103,7 +103,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
     const fairshareGroups = new FairshareGroupService(database);
     const tenants = new TenantService(database, fairshareGroups);
-    const metrics = new Metrics(database.pool);
+    const metrics = new Metrics(database);
     const keys = await startKeys({
       config,
       database,

@@ -25,6 +25,8 @@ export interface Transaction {
 export interface Database {
   readonly url: string;
   readonly pool: Pool;
+  /** The connections behind the fence; what tenants read goes through `readerFor`. */
+  readonly fencedPool: Pool;
   readonly prisma: PrismaClient;
   /** Reads of the program itself, outside of any transaction and behind no fence. */
   readonly reader: Reader;
@@ -72,6 +74,7 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
   return {
     url,
     pool,
+    fencedPool: fenced.pool,
     prisma,
     statements,
     reader,

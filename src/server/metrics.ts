@@ -1,5 +1,5 @@
-import type { Pool } from 'pg';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Database } from '../database/database.ts';
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -13,7 +13,7 @@ export class Metrics {
   readonly sockets: Gauge;
   readonly subscriptions: Gauge;
 
-  constructor(pool: Pool) {
+  constructor({ pool, fencedPool }: Pick<Database, 'pool' | 'fencedPool'>) {
     const registers = [this.registry];
     this.operationSeconds = new Histogram({
       name: 'fairlead_operation_seconds',
@@ -47,13 +47,18 @@ export class Metrics {
     });
     new Gauge({
       name: 'fairlead_database_connections',
-      help: 'Connections of the pool to Postgres.',
-      labelNames: ['state'],
+      help: 'Connections to Postgres, of each pool.',
+      labelNames: ['pool', 'state'],
       registers,
       collect() {
-        this.set({ state: 'busy' }, pool.totalCount - pool.idleCount);
-        this.set({ state: 'idle' }, pool.idleCount);
-        this.set({ state: 'awaited' }, pool.waitingCount);
+        for (const [name, { totalCount, idleCount, waitingCount }] of Object.entries({
+          deployment: pool,
+          tenants: fencedPool,
+        })) {
+          this.set({ pool: name, state: 'busy' }, totalCount - idleCount);
+          this.set({ pool: name, state: 'idle' }, idleCount);
+          this.set({ pool: name, state: 'awaited' }, waitingCount);
+        }
       },
     });
   }

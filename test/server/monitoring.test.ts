@@ -128,10 +128,10 @@ describe('/metrics', () => {
     await vi.waitFor(async () => expect(await now()).toEqual([0, 0]));
   });
 
-  it('shows the connections to the database', async () => {
+  it.each(['deployment', 'tenants'])('shows the connections to the database: %s', async (pool) => {
     const found = await samples();
     const states = ['busy', 'idle', 'awaited'].map((state) =>
-      found.get(`fairlead_database_connections{state="${state}"}`),
+      found.get(`fairlead_database_connections{pool="${pool}",state="${state}"}`),
     );
     expect(states).toEqual([expect.any(Number), expect.any(Number), 0]);
     expect((states[0] ?? 0) + (states[1] ?? 0)).toBeLessThanOrEqual(config.database.poolSize);
