@@ -60,7 +60,7 @@ export const App = builder.objectRef<AppRow>('App');
 builder.node(App, {
   description: 'An application of a tenant. Its keys inherit its inference configuration.',
   id: { resolve: (app) => app.id },
-  loadMany: loadNodes([['apps:read']], ({ services, principal }, ids) => services.apps.byIds(principal, ids)),
+  loadMany: loadNodes('App', [['apps:read']], ({ services, principal }, ids) => services.apps.byIds(principal, ids)),
   fields: (t) => ({
     tenant: t.field({
       ...requires(['tenants:read']),

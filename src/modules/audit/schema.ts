@@ -55,7 +55,9 @@ const AuditEntry = builder.objectRef<AuditEntryRow>('AuditEntry');
 builder.node(AuditEntry, {
   description: 'One row of the audit log: an attempt at a command, whatever its outcome.',
   id: { resolve: (entry) => entry.id },
-  loadMany: loadNodes([['audit:read']], ({ services, principal }, ids) => services.audit.byIds(principal, ids)),
+  loadMany: loadNodes('AuditEntry', [['audit:read']], ({ services, principal }, ids) =>
+    services.audit.byIds(principal, ids),
+  ),
   fields: (t) => ({
     sequence: t.field({
       type: 'SafeInt',

@@ -43,7 +43,9 @@ builder.node(Engine, {
   description:
     'A running instance of a product for one of its users. Whoever is bound to the product and reads it makes a call that counts against the rate limit of the product.',
   id: { resolve: (engine) => engine.id },
-  loadMany: loadNodes([['engines:read']], ({ services, principal }, ids) => services.engines.byIds(principal, ids)),
+  loadMany: loadNodes('Engine', [['engines:read']], ({ services, principal }, ids) =>
+    services.engines.byIds(principal, ids),
+  ),
   fields: (t) => ({
     product: t.expose('product', {
       ...requires(['products:read']),

@@ -14,7 +14,7 @@ builder.node(FairshareGroup, {
   description:
     'A named group of tenants. Groups share the slots of a pool by their weights, and tenants share those of their group by theirs.',
   id: { resolve: (group) => group.id },
-  loadMany: loadNodes([['fairshare:read']], ({ services, principal }, ids) =>
+  loadMany: loadNodes('FairshareGroup', [['fairshare:read']], ({ services, principal }, ids) =>
     services.fairshareGroups.byIds(principal, ids),
   ),
   fields: (t) => ({

@@ -68,7 +68,9 @@ export const ApiKeySecret = builder.objectRef<ApiKeySecretRow>('ApiKeySecret');
 builder.node(ApiKeySecret, {
   description: 'One secret of a key, without anything that could be used in its place.',
   id: { resolve: (secret) => secret.id },
-  loadMany: loadNodes([['keys:read']], ({ services, principal }, ids) => services.keys.secretsByIds(principal, ids)),
+  loadMany: loadNodes('ApiKeySecret', [['keys:read']], ({ services, principal }, ids) =>
+    services.keys.secretsByIds(principal, ids),
+  ),
   fields: (t) => ({
     state: t.field({
       type: SecretStateEnum,
@@ -127,7 +129,7 @@ builder.node(ApiKey, {
   description:
     'The lasting identity of a credential: its owner, scopes, limits and history. Its secrets come and go with rotations.',
   id: { resolve: (key) => key.id },
-  loadMany: loadNodes([['keys:read']], ({ services, principal }, ids) => services.keys.byIds(principal, ids)),
+  loadMany: loadNodes('ApiKey', [['keys:read']], ({ services, principal }, ids) => services.keys.byIds(principal, ids)),
   fields: (t) => ({
     kind: t.expose('kind', { type: KeyKindEnum, description: 'What it is for.' }),
     name: t.exposeString('name', { description: 'What people call it; not unique.' }),

@@ -35,7 +35,9 @@ builder.node(Product, {
   description:
     'An application on the platform: its policy says how many engines it may have and how often they are asked for.',
   id: { resolve: (product) => product.id },
-  loadMany: loadNodes([['products:read']], ({ services, principal }, ids) => services.products.byIds(principal, ids)),
+  loadMany: loadNodes('Product', [['products:read']], ({ services, principal }, ids) =>
+    services.products.byIds(principal, ids),
+  ),
   fields: (t) => ({
     slug: t.exposeString('slug', {
       description: 'Its name in URLs and logs, unique in the deployment; never changed.',

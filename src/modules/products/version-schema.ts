@@ -20,7 +20,7 @@ const ProductPolicyVersion = builder.objectRef<PolicyVersionRow>('ProductPolicyV
 builder.node(ProductPolicyVersion, {
   description: 'A policy that a product has or had. It never changes.',
   id: { resolve: (version) => version.id },
-  loadMany: loadNodes([['products:read']], ({ services, principal }, ids) =>
+  loadMany: loadNodes('ProductPolicyVersion', [['products:read']], ({ services, principal }, ids) =>
     services.productPolicies.byIds(principal, ids),
   ),
   fields: (t) => ({

@@ -16,7 +16,7 @@ export const Team = builder.objectRef<TeamRow>('Team');
 builder.node(Team, {
   description: "A group of a tenant's users, with limits for all of them together.",
   id: { resolve: (team) => team.id },
-  loadMany: loadNodes([['teams:read']], ({ services, principal }, ids) => services.teams.byIds(principal, ids)),
+  loadMany: loadNodes('Team', [['teams:read']], ({ services, principal }, ids) => services.teams.byIds(principal, ids)),
   fields: (t) => ({
     tenant: t.field({
       ...requires(['tenants:read']),

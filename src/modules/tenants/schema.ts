@@ -76,7 +76,9 @@ export const Tenant = builder.objectRef<TenantRow>('Tenant');
 builder.node(Tenant, {
   description: 'A customer or organisation: the unit of isolation, of fairshare and of billing.',
   id: { resolve: (tenant) => tenant.id },
-  loadMany: loadNodes([['tenants:read']], ({ services, principal }, ids) => services.tenants.byIds(principal, ids)),
+  loadMany: loadNodes('Tenant', [['tenants:read']], ({ services, principal }, ids) =>
+    services.tenants.byIds(principal, ids),
+  ),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Unique in the deployment, without regard to case.' }),
     description: t.exposeString('description', { description: 'Free text; empty when there is none.' }),

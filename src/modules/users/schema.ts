@@ -31,7 +31,7 @@ export const User = builder.objectRef<UserRow>('User');
 builder.node(User, {
   description: 'A person or a program that a tenant tells apart from others: with limits, usage and keys of its own.',
   id: { resolve: (user) => user.id },
-  loadMany: loadNodes([['users:read']], ({ services, principal }, ids) => services.users.byIds(principal, ids)),
+  loadMany: loadNodes('User', [['users:read']], ({ services, principal }, ids) => services.users.byIds(principal, ids)),
   fields: (t) => ({
     tenant: t.field({
       ...requires(['tenants:read']),

@@ -288,6 +288,16 @@ describe('node and nodes', () => {
     });
   });
 
+  it('find a row as often as a request asks for it', async () => {
+    const { id } = await seed.tenant();
+    const { data, errors } = await operator.send(
+      'query ($id: ID!) { a: node(id: $id) { id } b: nodes(ids: [$id]) { id } c: nodes(ids: [$id, $id]) { id } d: node(id: $id) { id } }',
+      { id },
+    );
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({ a: { id }, b: [{ id }], c: [{ id }, { id }], d: { id } });
+  });
+
   it('refuse ids that are none, and more than 100 of them', async () => {
     const ok = { id: missingTenant, ids: [] };
     expect(codesOf(await operator.fail(tenantNodes, { ...ok, id: 'nonsense' }))).toEqual(['MALFORMED_ID']);
