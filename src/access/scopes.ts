@@ -145,6 +145,10 @@ export const scopeTemplates = {
     description: "See oneself and manage the keys of one's own, to call models with.",
     scopes: ['users:read', 'teams:read', 'keys:read', 'keys:write', 'cloud:inference', 'catalog:read', 'models:read'],
   },
+  deployment_admin: {
+    description: 'Everything in the deployment: an admin key with it can do what a root admin key can.',
+    scopes: scopeNames,
+  },
   owner: { description: 'Role of logins: everything within the tenant.', scopes: ofTenant },
   admin: { description: 'Role of logins: everything within the tenant that is not kept for owners.', scopes: ofTenant },
   member: {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { allScopes } from '../../../src/access/scopes.ts';
 import { hashSecret } from '../../../src/access/secrets.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
@@ -142,6 +143,11 @@ describe('a new key', () => {
     const maker = app.withScopes('keys:write', 'keys:verify', 'tenants:read', 'keys:read', 'products:read');
     const { key } = await makeKey(maker, { kind: 'GATEWAY', name });
     expect(key.scopes).toEqual(['keys:verify', 'tenants:read']);
+  });
+
+  it('of DEPLOYMENT_ADMIN makes an admin key that may do all that a root admin key may', async () => {
+    const { key } = await makeKey(operator, { kind: 'ADMIN', name, template: 'DEPLOYMENT_ADMIN' });
+    expect(new Set(key.scopes)).toEqual(allScopes);
   });
 
   it("leaves the deployment's own scopes out of a template for a tenant's key", async () => {
