@@ -4,8 +4,9 @@ import type {
   ObservedTenant,
   ObservedTenantPage,
 } from '../harness/dataset.ts';
+import type { ObservedKey } from '../harness/keys.ts';
 
-export const operationNames = ['tenant', 'tenantPage', 'groups', 'createTenant'] as const;
+export const operationNames = ['tenant', 'tenantPage', 'groups', 'createTenant', 'verifyKey', 'verifySeenKey'] as const;
 
 export type OperationName = (typeof operationNames)[number];
 
@@ -14,11 +15,14 @@ export const operationTitles: Readonly<Record<OperationName, string>> = {
   tenantPage: 'a page of 50 tenants, each with its group',
   groups: '11 groups, each with its first 10 tenants and their count',
   createTenant: 'creating a tenant',
+  verifyKey: 'verifying one of 100,000 keys, nothing cached',
+  verifySeenKey: 'verifying one of 1,000 keys that were seen before',
 };
 
-/** Stand for a tenant's name and a fresh UUID in a request body; the load generator puts one of each into every request. */
+/** Stand for a name, a fresh UUID and the secret of a key in a request body; the load generator puts them in. */
 export const namePlaceholder = '@name@';
 export const idPlaceholder = '@uuid@';
+export const secretPlaceholder = '@secret@';
 
 /** One operation as one server spells it: the body to send and how to read the answer. */
 export interface Operation<Observed> {
@@ -33,6 +37,8 @@ export interface Operations {
   readonly tenantPage: Operation<ObservedTenantPage>;
   readonly groups: Operation<readonly ObservedGroupWithTenants[]>;
   readonly createTenant: Operation<ObservedCreation>;
+  readonly verifyKey: Operation<ObservedKey>;
+  readonly verifySeenKey: Operation<ObservedKey>;
 }
 
 export interface StartContext {
@@ -50,7 +56,8 @@ export interface Contender {
   readonly environment: (context: StartContext) => Readonly<Record<string, string>>;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly operations: (facts: DatabaseFacts) => Operations;
+  /** Those that the server has. */
+  readonly operations: (facts: DatabaseFacts) => Partial<Operations>;
 }
 
 /** What a client of PostGraphile has to know because the table has no default for it. */

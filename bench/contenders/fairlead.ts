@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ObservedCreation, ObservedTenant } from '../harness/dataset.ts';
+import { pepper } from '../harness/keys.ts';
 import type { Contender } from './contender.ts';
-import { namePlaceholder, normaliseInstant, operation, requireId } from './contender.ts';
+import { namePlaceholder, normaliseInstant, operation, requireId, secretPlaceholder } from './contender.ts';
+import { type KeyAnswer, readKey } from './verify-key.ts';
 
 interface TenantAnswer extends ObservedTenant {
   readonly id: string;
@@ -55,6 +57,15 @@ function readTenant({ id, name, weight, status, createdAt, fairshareGroup }: Ten
   };
 }
 
+const verifyKey = operation(
+  {
+    query: `query ($input: VerifyKeyInput!) { verifyKey(input: $input) { isValid reason keyId kind name scopes expiresAt
+      cacheUntil owners { tenantId tenantName userId userExternalId } } }`,
+    variables: { input: { key: secretPlaceholder } },
+  },
+  ({ data }: { readonly data: { readonly verifyKey: KeyAnswer } }) => readKey(data.verifyKey),
+);
+
 /** This repository's server as it is deployed: authentication, limits and cost counting are on. */
 export const fairlead: Contender = {
   name: 'fairlead',
@@ -70,6 +81,7 @@ export const fairlead: Contender = {
     // The budget is counted for every request as ever; it only must not run out under one credential's full load.
     FAIRLEAD_COST_CAPACITY: '1000000000',
     FAIRLEAD_COST_PER_SECOND: '1000000000',
+    FAIRLEAD_PEPPERS: `1:${pepper.toString('hex')}`,
   }),
   path: '/graphql',
   headers: { 'x-admin-key': adminKey },
@@ -121,5 +133,14 @@ export const fairlead: Contender = {
         return { name: createTenant.tenant.name, weight: createTenant.tenant.weight };
       },
     ),
+    verifySeenKey: verifyKey,
   }),
+};
+
+/** The same, remembering no key. */
+export const fairleadUncached: Contender = {
+  ...fairlead,
+  name: 'fairlead-uncached',
+  environment: (context) => ({ ...fairlead.environment(context), FAIRLEAD_KEY_CACHE_ENTRIES: '0' }),
+  operations: () => ({ verifyKey, verifySeenKey: verifyKey }),
 };

@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import type { DatabaseFacts } from '../contenders/contender.ts';
 import { onCleanup } from './cleanup.ts';
 import { createdNamePrefix, seedStatements } from './dataset.ts';
+import { seedKeys } from './keys.ts';
 import { parentOf } from './process-time.ts';
 
 export interface BenchDatabase {
@@ -81,6 +82,7 @@ export async function prepareDatabase(
   onCleanup(() => client.end());
   await refuseUsedDatabase(client);
   for (const statement of seedStatements) await client.query(statement);
+  await seedKeys(client);
   await settle(client);
   const version = await client.query<{ server_version: string }>('show server_version');
   const group = await client.query<{ id: string }>(`select id from fairshare_group where name_folded = 'default'`);

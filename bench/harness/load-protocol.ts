@@ -13,8 +13,8 @@ export interface RequestVariant {
 export interface LoadOrder {
   readonly target: Target;
   readonly variants: readonly RequestVariant[];
-  /** Which names stand in for the placeholder, and must come back in every answer. */
-  readonly names: 'seeded' | 'fresh';
+  /** Which names stand in for the placeholder, and must come back in every answer: of tenants, or of keys with their secrets. */
+  readonly names: 'tenants' | 'fresh' | 'keys' | 'seenKeys';
   readonly connectionCount: number;
   readonly warmUpMs: number;
   readonly measureMs: number;

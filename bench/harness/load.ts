@@ -1,8 +1,9 @@
 /** The load generator: a process of its own that keeps every connection busy with one request after another. */
 import { randomBytes } from 'node:crypto';
-import { idPlaceholder, namePlaceholder } from '../contenders/contender.ts';
+import { idPlaceholder, namePlaceholder, secretPlaceholder } from '../contenders/contender.ts';
 import { createdNamePrefix, tenantCount, tenantName } from './dataset.ts';
 import { KeepAliveClient, requestHead } from './keep-alive-client.ts';
+import { keyCount, keyName, keySecret, seenKeyCount } from './keys.ts';
 import type { LoadOrder, LoadReply, Measurement } from './load-protocol.ts';
 import { familyMicroseconds, processMicroseconds } from './process-time.ts';
 import { percentile } from './statistics.ts';
@@ -22,15 +23,30 @@ function makeNames(order: LoadOrder): () => string {
     const prefix = `${createdNamePrefix}${randomBytes(6).toString('hex')}-`;
     return () => `${prefix}${++count}`;
   }
-  // A stride that shares no factor with the number of tenants visits all of them, in no helpful order.
-  return () => tenantName(((++count * 1_237) % tenantCount) + 1);
+  // A stride that shares no factor with the number of rows visits all of them, in no helpful order.
+  const next = (rowCount: number): number => ((++count * 1_237) % rowCount) + 1;
+  if (order.names === 'tenants') return () => tenantName(next(tenantCount));
+  // Each measurement goes on elsewhere, so that the next server does not find the pages that this one has warmed.
+  count = Math.floor(Math.random() * keyCount);
+  return () => keyName(next(order.names === 'keys' ? keyCount : seenKeyCount));
+}
+
+const secrets = new Map<string, string>();
+
+function secretOf(name: string): string {
+  if (secrets.size === 0) {
+    for (let number = 1; number <= keyCount; number += 1) secrets.set(keyName(number), keySecret(number));
+  }
+  return secrets.get(name) ?? '';
 }
 
 function makeBodies(template: string): (name: string) => string {
   const pieces = template.split(namePlaceholder);
   const hasId = template.includes(idPlaceholder);
+  const hasSecret = template.includes(secretPlaceholder);
   return (name) => {
     const body = pieces.length === 1 ? template : pieces.join(name);
+    if (hasSecret) return body.replace(secretPlaceholder, secretOf(name));
     return hasId ? body.replace(idPlaceholder, makeUuidV7()) : body;
   };
 }

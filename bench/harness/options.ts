@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import type { Contender, OperationName } from '../contenders/contender.ts';
 import { operationNames } from '../contenders/contender.ts';
-import { fairlead } from '../contenders/fairlead.ts';
+import { fairlead, fairleadUncached } from '../contenders/fairlead.ts';
+import { fastify } from '../contenders/fastify.ts';
 import { floor } from '../contenders/floor.ts';
 import { postgraphile } from '../contenders/postgraphile.ts';
 
-export const allContenders: readonly Contender[] = [fairlead, postgraphile, floor];
+export const allContenders: readonly Contender[] = [fairlead, fairleadUncached, postgraphile, floor, fastify];
 
 /** The comparisons: with other servers, and of what tenants' requests pay for the second fence. */
 export const suiteNames = ['peers', 'fence'] as const;
@@ -33,8 +34,8 @@ export interface Options {
 export const usage = `npm run bench -- [options]
 
   --suites a,b          comparisons: peers, fence (default: all; peers with --only, --operations and --profile)
-  --only a,b            servers to measure: fairlead, postgraphile, floor (default: all)
-  --operations a,b      tenant, tenantPage, groups, createTenant (default: all)
+  --only a,b            servers to measure: fairlead, fairlead-uncached, postgraphile, floor, fastify (default: all)
+  --operations a,b      tenant, tenantPage, groups, createTenant, verifyKey, verifySeenKey (default: all)
   --rounds n            measurements of every server and operation (default 5)
   --seconds n           length of one measurement (default 4)
   --warm-up n           seconds of load before the first one (default 5)

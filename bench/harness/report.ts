@@ -47,7 +47,7 @@ export const whole = (value: number | undefined): string =>
   value === undefined ? 'unknown' : wholeNumber.format(value);
 const milliseconds = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
 export const ratio = (left: number | undefined, right: number | undefined): string =>
-  left === undefined || right === undefined ? 'unknown' : (left / right).toFixed(2);
+  left === undefined || right === undefined ? '' : (left / right).toFixed(2);
 
 /** A Markdown table with padded columns, so that it also reads well in a terminal. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -82,9 +82,9 @@ function operationTable(results: readonly ContenderResults[], operation: Operati
         whole(summary.serverCpuUs),
         whole(summary.postgresCpuUs),
         whole(summary.loadCpuUs),
-        String(costs[operation].statementCount),
-        String(costs[operation].roundTripCount),
-        String(costs[operation].parseCount),
+        whole(costs[operation]?.statementCount),
+        whole(costs[operation]?.roundTripCount),
+        whole(costs[operation]?.parseCount),
       ],
     ];
   });
@@ -110,7 +110,8 @@ function ratioTable(results: readonly ContenderResults[], operations: readonly O
   const heads = ['fairlead relative to', ...peers.flatMap((peer) => [`${peer}: requests/s`, `${peer}: server CPU`])];
   const rows = operations.map((operation) => {
     const summaries = summariesOf(results, operation);
-    const own = summaries.get('fairlead');
+    // Of what needs an empty cache, ours is the server that has none.
+    const own = summaries.get('fairlead') ?? summaries.get('fairlead-uncached');
     return [
       operation,
       ...peers.flatMap((peer) => {
@@ -131,7 +132,7 @@ export function renderTables(results: readonly ContenderResults[], operations: r
 export function renderStatements(results: readonly ContenderResults[], operations: readonly OperationName[]): string {
   return results
     .flatMap(({ name, costs }) =>
-      operations.map((operation) => `-- ${name}, ${operation}\n${costs[operation].statements.join(';\n')};\n`),
+      operations.map((operation) => `-- ${name}, ${operation}\n${(costs[operation]?.statements ?? []).join(';\n')};\n`),
     )
     .join('\n');
 }

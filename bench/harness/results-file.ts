@@ -50,6 +50,7 @@ async function describeRun(suite: SuiteName, options: Options, postgresVersion: 
     `Prisma ${await versionOf('@prisma/client', root)}`,
     `graphql-yoga ${await versionOf('graphql-yoga', root)}`,
     `PostGraphile ${await versionOf('postgraphile', benchFolder)}`,
+    `Fastify ${await versionOf('fastify', benchFolder)}`,
     `pg ${await versionOf('pg', benchFolder)}`,
   ];
   return [
@@ -71,6 +72,9 @@ const aboutPeers = `What the servers do is not the same:
   credential's budget. \`createTenant\` also writes an audit row into a hash chain and an outbox row in the same
   transaction; the other servers insert the tenant and nothing else.
 - **postgraphile** has no authentication, no row-level security (so no transaction around its reads) and no limits here.
+- **fairlead-uncached** is fairlead with FAIRLEAD_KEY_CACHE_ENTRIES=0: every key is looked up in the database.
+- **fastify** is a hand-written look-up of a key's hash, with HMAC, joins and checks, that remembers nothing. It has no
+  credentials, scopes, schedules, origins or use counts to look after.
 - **floor** executes no GraphQL: one hand-written, prepared SQL statement builds each answer as JSON text.
 
 CPU is per request, of all threads of the server process; of Postgres, all its processes. SQL statements include
@@ -88,8 +92,8 @@ const whatIsCompared: Readonly<Record<SuiteName, string>> = { peers: aboutPeers,
 
 const data: Readonly<Record<SuiteName, string>> = {
   peers:
-    '5,000 tenants in 10 groups and an empty default group, the same database for all; created rows are deleted after ' +
-    'each measurement',
+    '5,000 tenants in 10 groups and an empty default group, and 100,000 keys of their users, the same database for all; ' +
+    'created rows are deleted after each measurement',
   fence: '5,000 tenants in 10 groups; 100 users in each of the 50 tenants that call, and 10 in each of the others',
 };
 

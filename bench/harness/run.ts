@@ -7,7 +7,7 @@ import { runFenceSuite } from '../suites/fence.ts';
 import { onCleanup } from './cleanup.ts';
 import { type BenchDatabase, prepareDatabase } from './database.ts';
 import { pageLength, seededGroupCount, tenantName } from './dataset.ts';
-import type { Measurement } from './load-protocol.ts';
+import type { LoadOrder, Measurement } from './load-protocol.ts';
 import type { Options } from './options.ts';
 import { type LoadGenerator, type RunningServer, startLoadGenerator, startServer } from './processes.ts';
 import { renderProfile } from './profile.ts';
@@ -22,12 +22,25 @@ const markers: Readonly<Record<OperationName, string>> = {
   tenantPage: tenantName(pageLength),
   groups: tenantName(10 * seededGroupCount),
   createTenant: namePlaceholder,
+  verifyKey: namePlaceholder,
+  verifySeenKey: namePlaceholder,
+};
+
+const names: Readonly<Record<OperationName, LoadOrder['names']>> = {
+  tenant: 'tenants',
+  tenantPage: 'tenants',
+  groups: 'tenants',
+  createTenant: 'fresh',
+  verifyKey: 'keys',
+  verifySeenKey: 'seenKeys',
 };
 
 const say = (line: string): void => console.log(line);
 
 function readyBodyOf(contender: Contender, database: BenchDatabase): string {
-  return contender.operations(database.facts).tenantPage.bodyTemplate;
+  const [operation] = Object.values(contender.operations(database.facts));
+  if (operation === undefined) throw new Error(`${contender.name} has no operations`);
+  return operation.bodyTemplate;
 }
 
 async function verify(contender: Contender, database: BenchDatabase, poolSize: number): Promise<CostsByOperation> {
@@ -57,19 +70,15 @@ async function measure(
   warmUpSeconds: number,
   seconds: number,
   context: { readonly database: BenchDatabase; readonly load: LoadGenerator; readonly options: Options },
-): Promise<Measurement> {
+): Promise<Measurement | undefined> {
   const { database, load, options } = context;
+  const spelled = server.contender.operations(database.facts)[operation];
+  if (spelled === undefined) return undefined;
   try {
     return await load.measure({
       target: server.target,
-      variants: [
-        {
-          headers: server.target.headers,
-          bodyTemplate: server.contender.operations(database.facts)[operation].bodyTemplate,
-          marker: markers[operation],
-        },
-      ],
-      names: operation === 'createTenant' ? 'fresh' : 'seeded',
+      variants: [{ headers: server.target.headers, bodyTemplate: spelled.bodyTemplate, marker: markers[operation] }],
+      names: names[operation],
       connectionCount: options.connectionCount,
       warmUpMs: warmUpSeconds * 1_000,
       measureMs: seconds * 1_000,
@@ -96,6 +105,7 @@ async function measureRounds(all: readonly Measured[], database: BenchDatabase, 
     for (const operation of options.operations) {
       for (const measured of all) {
         const result = await measure(measured, operation, options.laterWarmUpSeconds, options.measureSeconds, context);
+        if (result === undefined) continue;
         const own = measured.measurements.get(operation) ?? [];
         measured.measurements.set(operation, [...own, result]);
         const { name } = measured.server.contender;

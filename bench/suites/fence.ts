@@ -139,7 +139,7 @@ async function measureAll(measuring: Measuring, say: (line: string) => void): Pr
     load.measure({
       target: servers[kind].target,
       variants: variantsOf(operation, caller, servers[kind], tenants),
-      names: 'seeded',
+      names: 'tenants',
       connectionCount: options.connectionCount,
       serverPid: servers[kind].pid,
       postmasterPid: database.postmasterPid,
