@@ -57,7 +57,7 @@ const AdmissionType = builder.objectRef<Admission>('EngineAdmission').implement(
 command({
   name: 'admitEngine',
   description:
-    'Asks, before a request of a user, whether and where their engine may be called. What is admitted is a call that counts against `rateLimitRpm` of the policy; what is refused costs nothing. It changes nothing else, and the audit log does not have it.',
+    'Asks, before a request of a user, whether and where their engine may be called. Every answer about an engine counts against `rateLimitRpm` of the policy; what the limit itself refuses costs nothing. It changes nothing else, and the audit log does not have it.',
   scopes: [['engines:admit']],
   target: { type: 'Product', field: 'productId' },
   input: admitEngineRules,

@@ -84,7 +84,10 @@ export class EngineAdmissionService {
     this.#meter = meter;
   }
 
-  /** Only what is admitted counts against the rate limit. */
+  /**
+   * Every answer about an engine counts against the rate limit, whether it is admitted or not, so that nobody watches
+   * engines past the limit. What is refused by the limit itself, or before any engine was looked for, costs nothing.
+   */
   async admit(
     scope: CommandScope,
     { productId, userExternalId }: AdmitEngine,
@@ -93,26 +96,23 @@ export class EngineAdmissionService {
     const product = await this.#products.findIn(scope, this.#products.idFor(principal, productId));
     const tenantStatus = await this.#tenants.statusIn(transaction, product.tenantId);
     if (tenantStatus === undefined) throw new NotFoundError('product', ['productId']);
+    const limit = product.rateLimitRpm;
+    const inactive = reasonsOfTenant[tenantStatus] ?? reasonsOfProduct[product.status];
+    if (inactive !== undefined) {
+      const rateLimit = limit === null ? null : await this.#meter.peek(transaction, product.id, limit);
+      return unchanged({ admission: refused(inactive, rateLimit) });
+    }
+    const call = limit === null ? undefined : await this.#meter.take(transaction, product.id, limit);
+    const rateLimit = call?.rateLimit ?? null;
+    if (call?.admitted === false) return unchanged({ admission: refused('RATE_LIMITED', rateLimit) });
     const engine = await transaction.reader.find(engines, [
       sql`t.product_id = ${product.id}::uuid`,
       sql`t.user_external_id = ${userExternalId}`,
       ...visibleTo(engines, principal),
     ]);
-    const reason =
-      reasonsOfTenant[tenantStatus] ??
-      reasonsOfProduct[product.status] ??
-      (engine === undefined ? 'ENGINE_NOT_FOUND' : reasonsOfEngine[engine.status]) ??
-      (engine && reasonsOfHealth[engine.health]);
-    const limit = product.rateLimitRpm;
-    if (reason !== undefined || engine === undefined) {
-      const rateLimit = limit === null ? null : await this.#meter.peek(transaction, product.id, limit);
-      return unchanged({ admission: refused(reason ?? 'ENGINE_NOT_FOUND', rateLimit) });
-    }
-    if (limit === null) return unchanged({ admission: admitted(engine, null) });
-    const call = await this.#meter.take(transaction, product.id, limit);
-    return unchanged({
-      admission: call.admitted ? admitted(engine, call.rateLimit) : refused('RATE_LIMITED', call.rateLimit),
-    });
+    if (engine === undefined) return unchanged({ admission: refused('ENGINE_NOT_FOUND', rateLimit) });
+    const reason = reasonsOfEngine[engine.status] ?? reasonsOfHealth[engine.health];
+    return unchanged({ admission: reason === undefined ? admitted(engine, rateLimit) : refused(reason, rateLimit) });
   }
 }
 

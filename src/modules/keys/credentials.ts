@@ -8,7 +8,7 @@ import { encodeId } from '../../graph/ids.ts';
 import type { KeyDirectory } from './directory.ts';
 import type { KeyRecord } from './record.ts';
 import type { UsageRecorder } from './usage.ts';
-import { type Refusal, refusalOfCredential, refusalOfOwner, refusalOfPlace } from './verification.ts';
+import { type Refusal, refusalOfCredential, refusalOfPerson, refusalOfPlace } from './verification.ts';
 
 interface Parts {
   readonly directory: KeyDirectory;
@@ -53,9 +53,10 @@ export class KeyCredentials implements CredentialSource {
     const now = clock.now();
     const refusal =
       refusalOfCredential(record, now) ??
-      // A suspended tenant is not served, and still sees and pays what it has; an archived one is history.
+      // Suspended tenants and products are not served, and still see what they have; a product that is being deleted has
+      // its engines destroyed by its own keys. An archived tenant is history.
       (record.tenant?.status === 'ARCHIVED' ? 'TENANT_ARCHIVED' : undefined) ??
-      refusalOfOwner(record) ??
+      refusalOfPerson(record) ??
       refusalOfPlace(record, from);
     if (refusal !== undefined) return rejections[refusal] ?? 'OWNER_NOT_ACTIVE';
     usage.note(record, now, secret);

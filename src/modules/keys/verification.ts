@@ -47,10 +47,14 @@ export function refusalOfCredential({ secret, key }: KeyRecord, now: Date): Refu
   return key.disabledAt === null ? undefined : 'DISABLED';
 }
 
-/** Why it is refused because of whom it belongs to, apart from its tenant. */
-export function refusalOfOwner({ user, app, product, engine }: KeyRecord): Refusal | undefined {
+/** Why it is refused because of whom it acts for, also by the graph itself. */
+export function refusalOfPerson({ user, app }: KeyRecord): Refusal | undefined {
   if (user?.status === 'DEACTIVATED') return 'USER_DEACTIVATED';
-  if (app?.status === 'ARCHIVED') return 'APP_ARCHIVED';
+  return app?.status === 'ARCHIVED' ? 'APP_ARCHIVED' : undefined;
+}
+
+/** Why it is not served because of its product or its engine. */
+function refusalOfProduct({ product, engine }: KeyRecord): Refusal | undefined {
   if (product?.status === 'SUSPENDED') return 'PRODUCT_SUSPENDED';
   if (product?.status === 'DELETING') return 'PRODUCT_DELETING';
   return engine?.status === 'DESTROYING' ? 'ENGINE_DESTROYING' : undefined;
@@ -85,7 +89,8 @@ export function refusalOf(record: KeyRecord, use: Use, now: Date): Refusal | und
   return (
     refusalOfCredential(record, now) ??
     refusalOfTenant(record, now) ??
-    refusalOfOwner(record) ??
+    refusalOfPerson(record) ??
+    refusalOfProduct(record) ??
     (use.environment && environment !== null && use.environment !== environment ? 'ENVIRONMENT_MISMATCH' : undefined) ??
     refusalOfPlace(record, use) ??
     refusalOfPurpose(record, use)

@@ -94,7 +94,7 @@ describe('admitEngine', () => {
     ['STOPPED', 'ENGINE_STOPPED'],
     ['FAILED', 'ENGINE_UNHEALTHY'],
     ['DESTROYING', 'ENGINE_DESTROYING'],
-  ])('refuses an engine that is %s: %s, without the engine', async (status, reason) => {
+  ])('refuses an engine that is %s: %s, without the engine, which counts as a call', async (status, reason) => {
     const engine = await limited(2);
     await seed.run('reportEngine', { engineId: engine.id, status });
     expect(await admission(operator, ofUser(engine))).toMatchObject({
@@ -102,7 +102,7 @@ describe('admitEngine', () => {
       reason,
       engine: null,
       message: expect.stringMatching(/^\S.*\.$/),
-      rateLimit: { limit: 2, remaining: 2 },
+      rateLimit: { limit: 2, remaining: 1 },
     });
   });
 
