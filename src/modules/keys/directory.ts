@@ -3,6 +3,7 @@ import type { SecretHasher } from '../../access/secret-hasher.ts';
 import { hashSecret, isMistyped } from '../../access/secrets.ts';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
+import type { CommandScope } from '../../graph/commands/definition.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { InvalidatedCache } from '../../live/invalidated-cache.ts';
 import { type KeyRecord, readRecord, recordColumns } from './record.ts';
@@ -67,6 +68,7 @@ export class KeyDirectory {
       LEFT JOIN engine AS e ON e.id = k.engine_id
       LEFT JOIN app AS a ON a.id = k.app_id
       WHERE s.hash IN (${join(candidates)})
+      ORDER BY s.id
     `);
     const found = raw
       .map(readRecord)
@@ -75,9 +77,10 @@ export class KeyDirectory {
   }
 
   /** The keys that any of these secrets opens now, given by the SHA-256 of each. */
-  async idsOf(sha256s: readonly Buffer[], now: Date): Promise<string[]> {
+  async idsOf({ transaction, now }: CommandScope, sha256s: readonly Buffer[]): Promise<string[]> {
     const candidates = sha256s.flatMap((sha256) => [...this.#parts.hasher.candidates(sha256).values()]);
-    const rows = await this.#parts.database.reader.raw(sql`
+    // With the connection that the command has: each of many would wait for a second one that the others hold.
+    const rows = await transaction.reader.raw(sql`
       SELECT DISTINCT key_id AS id FROM api_key_secret
       WHERE hash = ANY(${candidates}::bytea[]) AND revoked_at IS NULL AND (valid_until IS NULL OR valid_until > ${now})
     `);

@@ -23,7 +23,7 @@ export class LeakReports {
     { tokens, sha256s, where }: { tokens: readonly string[]; sha256s: readonly string[]; where: string | null },
   ): Promise<Change<LeakReport>> {
     const hashes = [...tokens.map(hashSecret), ...sha256s.map((hash) => Buffer.from(hash, 'hex'))];
-    const ids = await this.#directory.idsOf(hashes, scope.now);
+    const ids = await this.#directory.idsOf(scope, hashes);
     const reason = where === null ? 'reported as leaked' : `reported as leaked: ${where}`;
     const revoked = await this.#bulk.revokeLeaked(scope, ids, reason);
     const { tenantId } = scope.principal;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { pepperOf, type SecretHasher } from '../../access/secret-hasher.ts';
 import { hashSecret } from '../../access/secrets.ts';
 import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
 import type { KeyRecord } from './record.ts';
 
 interface Use {
@@ -10,8 +11,10 @@ interface Use {
   uses: number;
   /** Of these, how many while a newer secret was there. */
   supersededUses: number;
+  /** The pepper under which the hash was looked at last. */
+  pepperVersion: number | undefined;
   /** Given when the secret's hash is of an older scheme: how it is hashed today. */
-  rehashed?: { readonly hash: string; readonly scheme: string };
+  rehashed?: { readonly hash: string; readonly scheme: string; readonly version: number };
 }
 
 interface Parts {
@@ -20,6 +23,9 @@ interface Parts {
   readonly pepperVersion: () => number;
   readonly log: Logger;
 }
+
+/** The version of the pepper that was applied last to the hash of a row: see `pepperOf`. */
+const pepperOfRow = Prisma.sql`(CASE t.hash_scheme WHEN 'sha256' THEN 0 ELSE regexp_replace(t.hash_scheme, '^.*[.]', '')::int END)`;
 
 /** Counts the uses of secrets, and writes them in batches: a use costs the one who uses it nothing. */
 export class UsageRecorder {
@@ -46,22 +52,23 @@ export class UsageRecorder {
   /** @param secretText what was presented, from which an older hash is made anew */
   note({ secret, key, hashScheme }: KeyRecord, now: Date, secretText: string): void {
     const superseded = secret.supersededAt === null ? 0 : 1;
-    const known = this.#uses.get(secret.id);
-    if (known !== undefined) {
-      known.uses += 1;
-      known.supersededUses += superseded;
-      if (now > known.lastUsedAt) known.lastUsedAt = now;
-      return;
-    }
-    const use: Use = { keyId: key.id, lastUsedAt: now, uses: 1, supersededUses: superseded };
     const version = this.#parts.pepperVersion();
+    let use = this.#uses.get(secret.id);
+    if (use === undefined) {
+      use = { keyId: key.id, lastUsedAt: now, uses: 0, supersededUses: 0, pepperVersion: undefined };
+      this.#uses.set(secret.id, use);
+    }
+    use.uses += 1;
+    use.supersededUses += superseded;
+    if (now > use.lastUsedAt) use.lastUsedAt = now;
+    if (use.pepperVersion === version) return;
+    use.pepperVersion = version;
     const hashedUnder = pepperOf(hashScheme);
     // Another process may know of a newer pepper already; its hashes stay.
     if (hashedUnder < version || (hashedUnder === version && hashScheme.includes('.'))) {
       const { hash, scheme } = this.#parts.hasher.hash(hashSecret(secretText), version);
-      use.rehashed = { hash: Buffer.from(hash).toString('hex'), scheme };
+      use.rehashed = { hash: Buffer.from(hash).toString('hex'), scheme, version };
     }
-    this.#uses.set(secret.id, use);
   }
 
   /** Writes what was counted so far. */
@@ -94,6 +101,7 @@ export class UsageRecorder {
             superseded_uses: supersededUses,
             hash: rehashed?.hash ?? null,
             scheme: rehashed?.scheme ?? null,
+            version: rehashed?.version ?? null,
           })),
         );
         // Rows are locked in the order of their ids, keys first, as commands do: processes do not wait for each other in
@@ -111,7 +119,8 @@ export class UsageRecorder {
         await prisma.$executeRaw`
           WITH used AS (
             SELECT * FROM jsonb_to_recordset(${rows}::jsonb) AS use (
-              id uuid, last_used_at timestamptz, uses bigint, superseded_uses bigint, hash text, scheme text
+              id uuid, last_used_at timestamptz, uses bigint, superseded_uses bigint, hash text, scheme text,
+              version int
             )
           ), locked AS (
             SELECT id FROM api_key_secret WHERE id IN (SELECT id FROM used) ORDER BY id FOR NO KEY UPDATE
@@ -120,8 +129,9 @@ export class UsageRecorder {
             last_used_at = greatest(t.last_used_at, used.last_used_at),
             use_count = t.use_count + used.uses,
             superseded_use_count = t.superseded_use_count + used.superseded_uses,
-            hash = coalesce(decode(used.hash, 'hex'), t.hash),
-            hash_scheme = coalesce(used.scheme, t.hash_scheme)
+            -- Meanwhile it may have been put under a newer pepper, which stays.
+            hash = CASE WHEN ${pepperOfRow} <= used.version THEN decode(used.hash, 'hex') ELSE t.hash END,
+            hash_scheme = CASE WHEN ${pepperOfRow} <= used.version THEN used.scheme ELSE t.hash_scheme END
           FROM used, locked WHERE t.id = used.id AND locked.id = t.id
         `;
       });
