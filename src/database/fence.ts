@@ -1,5 +1,4 @@
 import { type Connection, Pool, type PoolClient, type PoolConfig, Query } from 'pg';
-import type { Transaction } from './database.ts';
 import { Prisma } from './generated/client.ts';
 import { prismaTypes, type Send } from './reader.ts';
 import type { StatementNames } from './statements.ts';
@@ -112,7 +111,7 @@ function sendBehind(
  * @param fence without a tenant there is none: the work belongs to the deployment
  */
 export async function behindFence<Result>(
-  { prisma }: Pick<Transaction, 'prisma'>,
+  { prisma }: { readonly prisma: Prisma.TransactionClient },
   fence: Fence,
   work: () => Promise<Result>,
 ): Promise<Result> {

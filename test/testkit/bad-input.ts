@@ -137,7 +137,7 @@ export const badEmails: readonly BadValue[] = [
 ];
 
 /** What every count that may be null must refuse. */
-export const badCounts = (maximum: number): readonly BadValue[] => [
+const badCounts = (maximum: number): readonly BadValue[] => [
   ['-1', -1, 'OUT_OF_RANGE'],
   ['a fraction', 0.5, notOfType],
   ['a text', '10', notOfType],

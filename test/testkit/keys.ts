@@ -68,7 +68,7 @@ export const CreateKey = graphql(`
   }
 `);
 
-export const VerifyKey = graphql(`
+const VerifyKey = graphql(`
   query KeysVerify($input: VerifyKeyInput!) {
     verifyKey(input: $input) {
       isValid

@@ -1,6 +1,6 @@
 import type { TestApp } from './app.ts';
 
-export const manyKeysCount = 100_000;
+const manyKeysCount = 100_000;
 
 /** How many owners the keys have. The first of each has many more keys than the others, as in real deployments. */
 const ownerCounts = { tenant: 20, user: 5_000, product: 40, engine: 3_000, app: 60 } as const;

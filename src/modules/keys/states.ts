@@ -31,7 +31,7 @@ export function stateOf({ revokedAt, expiresAt, disabledAt, retiringUntil }: Sta
 }
 
 /** The same in SQL: the condition under which a key is in a state. */
-export function stateCondition(state: KeyState, now: Date): Prisma.Sql {
+function stateCondition(state: KeyState, now: Date): Prisma.Sql {
   const soon = new Date(now.getTime() + expiringMs);
   const notRevoked = sql`t.revoked_at IS NULL`;
   const alive = sql`${notRevoked} AND t.expires_order > ${now}`;

@@ -8,7 +8,7 @@ import { withSecret } from '../../testkit/keys.ts';
 import { addKey, type Row, type World } from './world.ts';
 
 /** What a caller is bound to, by the ids in the graph. */
-export type Bound = Readonly<Partial<Record<NodeType, string>>>;
+type Bound = Readonly<Partial<Record<NodeType, string>>>;
 
 export interface Caller {
   readonly name: string;

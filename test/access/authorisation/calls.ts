@@ -37,7 +37,7 @@ export const fieldsOf = (schema: GraphQLSchema): readonly FieldOf[] =>
     .filter((type) => isObjectType(type) && !type.name.startsWith('__'))
     .flatMap((type) => (isObjectType(type) ? Object.values(type.getFields()).map((field) => ({ type, field })) : []));
 
-export const isNodeType = (type: GraphQLNamedType): type is GraphQLObjectType =>
+const isNodeType = (type: GraphQLNamedType): type is GraphQLObjectType =>
   isObjectType(type) && type.getInterfaces().some(({ name }) => name === 'Node');
 
 /** The type of the rows of a connection; nothing for other types. */
@@ -77,7 +77,7 @@ export function withValue(args: unknown, path: string, value: unknown): Argument
 const depthMax = 3;
 
 /** What any caller of a field may read of its answer, with the ids of the rows that it leads to. */
-export function selectionOf(type: GraphQLNamedType, guarded: (field: FieldOf) => boolean, depth = 0): string {
+function selectionOf(type: GraphQLNamedType, guarded: (field: FieldOf) => boolean, depth = 0): string {
   if (isLeafType(type)) return '';
   if (isUnionType(type)) {
     const members = type.getTypes().map((member) => `... on ${member.name} ${selectionOf(member, guarded, depth)}`);

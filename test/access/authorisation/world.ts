@@ -6,7 +6,7 @@ import { makeKey } from '../../testkit/keys.ts';
 import { Seed } from '../../testkit/seed.ts';
 
 /** Ids in the graph, by the type of what they belong to. */
-export type Ids = Readonly<Partial<Record<NodeType, readonly string[]>>>;
+type Ids = Readonly<Partial<Record<NodeType, readonly string[]>>>;
 
 /** A row that a caller may name, and whose it is: what decides who may see it, said without the program's own rules. */
 export interface Row {
