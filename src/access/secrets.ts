@@ -21,7 +21,11 @@ export function makeSecret(prefix: string): string {
   return `${body}_${checksum(body)}`;
 }
 
-/** Six characters that tell a mistyped secret from a whole one. */
+/**
+ * Six characters that tell a mistyped secret from a whole one.
+ *
+ * @public bench/ makes secrets of its own.
+ */
 export const checksum = (body: string): string => base62(BigInt(crc32(body)), 6);
 
 /** Whether a text has the form of a secret that was made here, and its checksum is wrong: it was mistyped or cut. */
