@@ -1,20 +1,18 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { startEmbeddedPostgres } from '../src/database/embedded.ts';
-import { Client } from './testkit/client.ts';
+import type { Client } from './testkit/client.ts';
 import { createDatabase, dropDatabase } from './testkit/databases.ts';
+import { Program } from './testkit/program.ts';
 
 // Real processes on a machine that may be busy: a limit that only a hang reaches.
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 });
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const groups = '{ fairshareGroups { edges { node { name } } } }';
 const createGroup = 'mutation { createFairshareGroup(input: { name: "kept" }) { __typename } }';
 
@@ -38,59 +36,11 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** The program as `npm start` runs it. */
-class Program {
-  readonly #process: ReturnType<typeof spawn>;
-  /** What it wrote, to both of its outputs. */
-  output = '';
-  readonly exitCode: Promise<number | null>;
-
-  constructor(environment: Readonly<Record<string, string>>) {
-    this.#process = spawn(process.execPath, [main], {
-      env: { PATH: process.env.PATH, FAIRLEAD_HOME: home, PORT: '0', ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // A process group of its own, as a shell gives to each command.
-      detached: true,
-    });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.output += text;
-      });
-    }
-    this.exitCode = once(this.#process, 'close').then(([code]) => code);
-    started.push(this);
-  }
-
-  /** Its address, once it says that it is ready. */
-  async ready(): Promise<string> {
-    const url = vi.waitUntil(() => /graph +(\S+)\/graphql\n.*A first query:.*\n\n/s.exec(this.output)?.[1], {
-      timeout: 60_000,
-      interval: 10,
-    });
-    const ended = this.exitCode.then((code) => {
-      throw new Error(`The program ended with ${code}: ${this.output}`);
-    });
-    return Promise.race([url, ended]);
-  }
-
-  async client(): Promise<Client> {
-    const url = await this.ready();
-    return new Client(url, { 'x-admin-key': (await readFile(join(home, 'admin-key'), 'utf8')).trim() });
-  }
-
-  /** To the whole group, as a terminal does for Ctrl-C. */
-  signal(signal: NodeJS.Signals): void {
-    if (this.#process.pid === undefined || this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    process.kill(-this.#process.pid, signal);
-  }
-
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    this.signal(signal);
-    return this.exitCode;
-  }
+function start(environment: Readonly<Record<string, string>> = {}): Program {
+  const program = new Program(home, environment);
+  started.push(program);
+  return program;
 }
-
-const start = (environment: Readonly<Record<string, string>> = {}): Program => new Program(environment);
 
 const databaseRuns = (): Promise<boolean> =>
   stat(join(home, 'postgres', 'cluster', 'data', 'postmaster.pid')).then(

@@ -16,3 +16,10 @@ export class TestClock implements Clock {
     this.#now += byMs;
   }
 }
+
+/** The system's clock, for tests whose subject is real time. It cannot be moved. */
+export class RunningClock extends TestClock {
+  override now(): Date {
+    return new Date();
+  }
+}
