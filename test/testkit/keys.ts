@@ -68,7 +68,7 @@ export const CreateKey = graphql(`
   }
 `);
 
-const VerifyKey = graphql(`
+export const VerifyKey = graphql(`
   query KeysVerify($input: VerifyKeyInput!) {
     verifyKey(input: $input) {
       isValid
