@@ -80,8 +80,9 @@ const depthMax = 3;
 function selectionOf(type: GraphQLNamedType, guarded: (field: FieldOf) => boolean, depth = 0): string {
   if (isLeafType(type)) return '';
   if (isUnionType(type)) {
-    const members = type.getTypes().map((member) => `... on ${member.name} ${selectionOf(member, guarded, depth)}`);
-    return `{ __typename ${members.join(' ')} }`;
+    const payloads = type.getTypes().filter(({ name }) => name.endsWith('Payload'));
+    const members = payloads.map((member) => `... on ${member.name} ${selectionOf(member, guarded, depthMax - 1)}`);
+    return `{ __typename ... on UserError { code message path retryable retryAfterMs } ${members.join(' ')} }`;
   }
   if (isInterfaceType(type)) {
     const leaves = Object.values(type.getFields()).filter((field) => isLeafType(getNamedType(field.type)));

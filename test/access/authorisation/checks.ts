@@ -53,7 +53,7 @@ export class Checks {
   }
 
   /** The caller itself, or with all its scopes but the ones that are needed, and with none. */
-  withoutScopesOf(caller: Caller, { required }: Way): readonly [Caller, ...Caller[]] {
+  withoutScopesOf(caller: Caller, { required }: Way): readonly [Caller, Caller?] {
     if (!allows(caller.scopes, required)) return [caller];
     const others = caller.scopes.difference(new Set(required.flat()));
     return [withOtherScopes(this.#world, caller, others), withOtherScopes(this.#world, caller, new Set())];
