@@ -25,6 +25,7 @@ export interface PepperStatus {
 }
 
 const batchSize = 1_000;
+const lookAgainMs = 60_000;
 const topic = 'Pepper.changed';
 
 interface Parts {
@@ -75,7 +76,14 @@ export class PepperService {
       `;
       await this.#load();
     }
-    this.#stopListening = events.on(topic, () => void this.#follow());
+    const stop = events.on(topic, () => void this.#follow());
+    // A process that had not heard of a change yet may have stored a secret under the pepper of before.
+    const timer = setInterval(() => void this.#follow(), lookAgainMs);
+    timer.unref();
+    this.#stopListening = () => {
+      clearInterval(timer);
+      stop();
+    };
     this.#work();
   }
 
@@ -92,6 +100,7 @@ export class PepperService {
       const list = versions.length === 0 ? 'none' : versions.join(', ');
       throw invalid(['version'], 'UNKNOWN_PEPPER', `FAIRLEAD_PEPPERS has no such version; it has ${list}.`);
     }
+    await transaction.prisma.$queryRaw`SELECT id FROM secret_hashing FOR NO KEY UPDATE`;
     const row = await transaction.prisma.secretHashing.findUniqueOrThrow({ where: { id: 1 } });
     if (row.pepperVersion === version) return unchanged({ changed: false });
     if (row.pepperVersion > version) {
@@ -103,7 +112,7 @@ export class PepperService {
     }
     const totalSecrets = await transaction.prisma.apiKeySecret.count();
     await transaction.prisma.secretHashing.update({
-      where: { id: 1, pepperVersion: row.pepperVersion },
+      where: { id: 1 },
       data: { pepperVersion: version, changedAt: now, totalSecrets },
     });
     return {
