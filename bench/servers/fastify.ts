@@ -1,5 +1,5 @@
 /** The look-up of a key as a team would write it for itself: Fastify and one prepared statement. */
-import { createHmac, hash } from 'node:crypto';
+import { createHmac, createSecretKey, hash } from 'node:crypto';
 import { fastify } from 'fastify';
 import { Pool } from 'pg';
 import { requiredNumber, requiredText } from './environment.ts';
@@ -27,7 +27,7 @@ interface KeyRow {
 }
 
 const pool = new Pool({ connectionString: requiredText('DATABASE_URL'), max: requiredNumber('POOL_SIZE') });
-const pepper = Buffer.from(requiredText('PEPPER'), 'hex');
+const pepper = createSecretKey(requiredText('PEPPER'), 'hex');
 
 const keyBySecret = `
   select api_key.id, api_key.kind, api_key.name, api_key.scopes, api_key.expires_at as "expiresAt",

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Pool } from 'pg';
+import { Prisma } from './generated/client.ts';
 
 /** A statement as it is sent. */
 export interface SentStatement {
@@ -60,6 +61,20 @@ export class StatementLog {
     };
     for (const listener of this.#listeners) listener(text, sent);
   }
+}
+
+/**
+ * A statement that is sent so often that making its text each time would show: a template, and the values put in their
+ * places.
+ */
+export function fixedStatement(template: Prisma.Sql): (values: readonly unknown[]) => Prisma.Sql {
+  const { text, strings } = template;
+  class FixedStatement extends Prisma.Sql {
+    override get text(): string {
+      return text;
+    }
+  }
+  return (values) => new FixedStatement(strings, values);
 }
 
 /** Distinct statements that are kept prepared on each connection; further ones are planned each time they are sent. */

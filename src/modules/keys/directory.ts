@@ -3,6 +3,7 @@ import type { SecretHasher } from '../../access/secret-hasher.ts';
 import { hashSecret, isMistyped } from '../../access/secrets.ts';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
+import { fixedStatement } from '../../database/statements.ts';
 import type { CommandScope } from '../../graph/commands/definition.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { InvalidatedCache } from '../../live/invalidated-cache.ts';
@@ -28,10 +29,12 @@ const { sql, join } = Prisma;
  */
 export class KeyDirectory {
   readonly #parts: Parts;
+  readonly #statement: (candidates: readonly Buffer[]) => Prisma.Sql;
   readonly #cache: InvalidatedCache<KeyRecord | undefined> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#statement = fixedStatement(recordsOf(parts.hasher.schemes));
     this.#cache =
       parts.cacheEntries === 0
         ? undefined
@@ -57,19 +60,7 @@ export class KeyDirectory {
 
   async #read(sha256: Buffer): Promise<KeyRecord | undefined> {
     const candidates = [...this.#parts.hasher.candidates(sha256).values()];
-    const raw = await this.#parts.database.reader.raw(sql`
-      SELECT ${recordColumns}
-      FROM api_key_secret AS s
-      JOIN api_key AS k ON k.id = s.key_id
-      LEFT JOIN tenant AS t ON t.id = k.tenant_id
-      LEFT JOIN tenant_user AS u ON u.id = k.user_id
-      LEFT JOIN team AS g ON g.id = u.team_id
-      LEFT JOIN product AS p ON p.id = k.product_id
-      LEFT JOIN engine AS e ON e.id = k.engine_id
-      LEFT JOIN app AS a ON a.id = k.app_id
-      WHERE s.hash IN (${join(candidates)})
-      ORDER BY s.id
-    `);
+    const raw = await this.#parts.database.reader.raw(this.#statement(candidates));
     const found = raw
       .map(readRecord)
       .find(({ hash }) => candidates.some((candidate) => timingSafeEqual(candidate, hash)));
@@ -91,6 +82,21 @@ export class KeyDirectory {
     this.#cache?.close();
   }
 }
+
+/** By everything that a secret may be stored as: as many hashes as there are schemes. */
+const recordsOf = (hashes: readonly unknown[]) => sql`
+  SELECT ${recordColumns}
+  FROM api_key_secret AS s
+  JOIN api_key AS k ON k.id = s.key_id
+  LEFT JOIN tenant AS t ON t.id = k.tenant_id
+  LEFT JOIN tenant_user AS u ON u.id = k.user_id
+  LEFT JOIN team AS g ON g.id = u.team_id
+  LEFT JOIN product AS p ON p.id = k.product_id
+  LEFT JOIN engine AS e ON e.id = k.engine_id
+  LEFT JOIN app AS a ON a.id = k.app_id
+  WHERE s.hash IN (${join(hashes)})
+  ORDER BY s.id
+`;
 
 const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyRecord): string[] =>
   [key.id, tenant?.id, user?.id, user?.team?.id, product?.id, engine?.id, app?.id].filter((id) => id !== undefined);
