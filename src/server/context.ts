@@ -11,6 +11,8 @@ export interface ServerContext {
   readonly info: RequestInfo;
   /** Set by the authentication plugin before anything is parsed. */
   principal?: Principal;
+  /** Asks anew whom the credential stands for; nobody when it is refused by now. Set with the principal. */
+  principalNow?: () => Promise<Principal | undefined>;
 }
 
 const requestIdPattern = /^[\w.:-]{1,128}$/;

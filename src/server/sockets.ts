@@ -95,7 +95,8 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
       const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
       try {
-        const context = { principal, info: operationInfo, req: extra.request, params };
+        const principalNow = () => principalOf(extra);
+        const context = { principal, principalNow, info: operationInfo, req: extra.request, params };
         const enveloped = yoga.getEnveloped(context);
         const document = enveloped.parse(params.query);
         if (!getOperationAST(document, params.operationName)) return [unknownOperation()];

@@ -15,6 +15,7 @@ import { type ErrorPresenter, useErrors } from './plugins/errors.ts';
 import { useMetrics } from './plugins/metrics.ts';
 import { useOperationLimits } from './plugins/operation-limits.ts';
 import { useRequestBody } from './plugins/request-body.ts';
+import { useSubscriptionCredentials } from './plugins/subscription-credentials.ts';
 
 /** What the graph needs of the program around it. */
 export interface GraphParts {
@@ -64,6 +65,7 @@ export function createGraphEndpoint(parts: GraphParts): Yoga {
       useAuthentication({ authenticator, onRejected }),
       useRequestBody(config.http.maxBodyBytes),
       useOperationLimits(config.graph),
+      useSubscriptionCredentials(),
       useErrors(presenter),
       useCost({
         limits: config.graph.cost,

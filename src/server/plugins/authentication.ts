@@ -32,9 +32,16 @@ export const useAuthentication = ({ authenticator, onRejected }: Options): Plugi
     // A preflight carries no credential; CORS answers it.
     if (request.method === 'OPTIONS') return;
     const { req, info } = serverContext;
-    const result = await authenticator.authenticate((name) => req.headers[name], requestOrigin(req, info));
+    const authenticate = () => authenticator.authenticate((name) => req.headers[name], requestOrigin(req, info));
+    const result = await authenticate();
     if ('principal' in result) {
       serverContext.principal = result.principal;
+      serverContext.principalNow = async () => {
+        const now = await authenticate();
+        if ('principal' in now) return now.principal;
+        onRejected(now.rejected, info);
+        return undefined;
+      };
       return;
     }
     onRejected(result.rejected, info);
