@@ -61,10 +61,12 @@ export class KeyDirectory {
   async #read(sha256: Buffer): Promise<KeyRecord | undefined> {
     const candidates = [...this.#parts.hasher.candidates(sha256).values()];
     const raw = await this.#parts.database.reader.raw(this.#statement(candidates));
-    const found = raw
+    // Two rows only when somebody brought as a secret what is the hash of another: the older one counts, everywhere.
+    return raw
       .map(readRecord)
-      .find(({ hash }) => candidates.some((candidate) => timingSafeEqual(candidate, hash)));
-    return found;
+      .filter(({ hash }) => candidates.some((candidate) => timingSafeEqual(candidate, hash)))
+      .sort((a, b) => (a.secret.id < b.secret.id ? -1 : 1))
+      .at(0);
   }
 
   /** The keys that any of these secrets opens now, given by the SHA-256 of each. */
@@ -95,7 +97,6 @@ const recordsOf = (hashes: readonly unknown[]) => sql`
   LEFT JOIN engine AS e ON e.id = k.engine_id
   LEFT JOIN app AS a ON a.id = k.app_id
   WHERE s.hash IN (${join(hashes)})
-  ORDER BY s.id
 `;
 
 const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyRecord): string[] =>

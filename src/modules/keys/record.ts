@@ -67,11 +67,13 @@ export interface KeyRecord {
   } | null;
 }
 
-/** Limits as JSON; money as text, which keeps every digit. */
-const limitsJson = (alias: string): string =>
-  `json_build_object(${limitColumns
-    .map((column) => `'${column}', ${columnOf(alias, column)}${column === 'budgetCostUsd' ? '::text' : ''}`)
-    .join(', ')})`;
+/** Limits as JSON, money as text, which keeps every digit; null where there are none, as most rows have it: it is quicker. */
+const limitsJson = (alias: string): string => {
+  const columns = limitColumns.map((column) => ({ column, sql: columnOf(alias, column) }));
+  const fields = columns.map(({ column, sql }) => `'${column}', ${sql}${column === 'budgetCostUsd' ? '::text' : ''}`);
+  const all = columns.map(({ sql }) => sql).join(', ');
+  return `CASE WHEN num_nonnulls(${all}) > 0 THEN json_build_object(${fields.join(', ')}) END`;
+};
 
 const json = (alias: string, fields: Readonly<Record<string, string>>): string =>
   `CASE WHEN ${alias}.id IS NOT NULL THEN json_build_object('id', ${alias}.id, ${Object.entries(fields)
@@ -119,7 +121,18 @@ const time = z
   .nullable()
   .transform((text) => (text === null ? null : new Date(text)));
 
-const limits = z.object({
+const noLimits: LimitsRow = {
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  tokensPerDay: null,
+  maxInFlight: null,
+  budgetTokens: null,
+  budgetCostUsd: null,
+  budgetPeriod: null,
+  budgetStartedAt: null,
+};
+
+const someLimits = z.object({
   requestsPerMinute: z.number().nullable(),
   tokensPerMinute: bigint,
   tokensPerDay: bigint,
@@ -132,6 +145,8 @@ const limits = z.object({
   budgetPeriod: z.enum(BudgetPeriod).nullable(),
   budgetStartedAt: time,
 });
+
+const limits = someLimits.nullable().transform((given): LimitsRow => given ?? noLimits);
 
 const record = z.object({
   hash: z.instanceof(Buffer),
