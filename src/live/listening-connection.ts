@@ -94,14 +94,19 @@ export class ListeningConnection {
   async #ask(statement: string): Promise<void> {
     const sentAt = performance.now();
     let isAnswered = false;
-    const deadline = setTimeout(() => {
-      // Only after what has come meanwhile was read: it may be this process that was busy.
-      setImmediate(() => {
-        if (isAnswered || this.#hasEnded) return;
-        this.#options.log.warn('the connection for events does not answer and is given up');
-        this.#cut();
-      });
-    }, this.#options.heartbeat.answeredWithinMs);
+    const { answeredWithinMs } = this.#options.heartbeat;
+    const giveUp = (): void => {
+      if (isAnswered || this.#hasEnded) return;
+      this.#options.log.warn('the connection for events does not answer and is given up');
+      this.#cut();
+    };
+    let deadline = setTimeout(() => {
+      const lateMs = performance.now() - sentAt - answeredWithinMs;
+      // A deadline that comes late says that this process was busy: what has come meanwhile is read first, and what was
+      // kept waiting with it gets its time again. Until then the connection does not count as alive.
+      if (lateMs < answeredWithinMs / 10) setImmediate(giveUp);
+      else deadline = setTimeout(giveUp, answeredWithinMs);
+    }, answeredWithinMs);
     try {
       await this.#client.query(statement);
       this.#answeredAt = sentAt;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { pepperOf, type SecretHasher } from '../../access/secret-hasher.ts';
 import { ConfigError } from '../../config/error.ts';
 import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
 import type { Change, CommandScope } from '../../graph/commands/definition.ts';
 import { unchanged } from '../../graph/commands/definition.ts';
 import { InvalidStateError, invalid } from '../../graph/errors.ts';
@@ -161,7 +162,8 @@ export class PepperService {
   #work(): void {
     this.#working = this.#working.then(async () => {
       try {
-        while (!this.#closed && (await this.#wrapBatch()));
+        // First those that nobody is using at this moment, then the rest.
+        while (!this.#closed && ((await this.#wrapBatch('SKIP LOCKED')) || (await this.#wrapBatch(''))));
       } catch (error) {
         this.#parts.log.error({ err: error }, 'secrets could not be put under the current pepper');
       }
@@ -169,7 +171,7 @@ export class PepperService {
   }
 
   /** Puts some secrets under the current pepper; says whether there may be more. Any number of processes may do so. */
-  async #wrapBatch(): Promise<boolean> {
+  async #wrapBatch(locked: 'SKIP LOCKED' | ''): Promise<boolean> {
     const { database, hasher } = this.#parts;
     const version = this.#version;
     if (version === 0) return false;
@@ -177,7 +179,7 @@ export class PepperService {
     return database.transaction(async ({ prisma }) => {
       const secrets = await prisma.$queryRaw<{ id: string; hash: Uint8Array; scheme: string }[]>`
         SELECT id, hash, hash_scheme AS scheme FROM api_key_secret WHERE hash_scheme = ANY(${older}::text[])
-        ORDER BY id LIMIT ${batchSize} FOR NO KEY UPDATE SKIP LOCKED
+        ORDER BY id LIMIT ${batchSize} FOR NO KEY UPDATE ${Prisma.raw(locked)}
       `;
       if (secrets.length === 0) return false;
       const rows = secrets.map((secret) => {
