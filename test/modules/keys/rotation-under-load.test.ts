@@ -3,7 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, describe, expect, inject, it } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { startTestApp } from '../../testkit/app.ts';
 import { Client } from '../../testkit/client.ts';
 import { RunningClock } from '../../testkit/clock.ts';
@@ -186,7 +186,7 @@ describe('a rotation while 200 keys a second are verified by two programs', () =
       started.push(program);
       return program;
     };
-    afterAll(async () => {
+    onTestFinished(async () => {
       await Promise.all(started.map((program) => program.stop('SIGKILL')));
       await dropDatabase(serverUrl, name);
       await rm(home, { recursive: true, force: true });
