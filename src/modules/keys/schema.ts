@@ -215,7 +215,8 @@ builder.node(ApiKey, {
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When any of its secrets was last accepted, a second or so late; null: never.',
+      description:
+        'When any of its secrets was last accepted, up to a minute late; null: never. The secrets say it exactly.',
     }),
     createdBy: t.field({ type: KeyCreatorType, description: 'Who made it.', resolve: (key) => key }),
     revision: t.exposeInt('revision', { description: 'Counts its changes, from 1.' }),

@@ -105,15 +105,18 @@ export class UsageRecorder {
           })),
         );
         // Rows are locked in the order of their ids, keys first, as commands do: processes do not wait for each other in
-        // a circle. A key that was deleted meanwhile is left out.
+        // a circle. A key that was deleted meanwhile is left out. Lists are sorted by a key's last use, so every index of the
+        // table has to be written with it: once a minute is enough there, and its secrets have it exactly.
         await prisma.$executeRaw`
           WITH used AS (
             SELECT key_id, max(last_used_at) AS last_used_at
             FROM jsonb_to_recordset(${rows}::jsonb) AS use (key_id uuid, last_used_at timestamptz) GROUP BY key_id
           ), locked AS (
-            SELECT id FROM api_key WHERE id IN (SELECT key_id FROM used) ORDER BY id FOR NO KEY UPDATE
+            SELECT api_key.id FROM api_key JOIN used ON used.key_id = api_key.id
+            WHERE api_key.last_used_at IS NULL OR api_key.last_used_at <= used.last_used_at - interval '1 minute'
+            ORDER BY api_key.id FOR NO KEY UPDATE OF api_key
           )
-          UPDATE api_key AS t SET last_used_at = greatest(t.last_used_at, used.last_used_at)
+          UPDATE api_key AS t SET last_used_at = used.last_used_at
           FROM used, locked WHERE t.id = used.key_id AND locked.id = t.id
         `;
         await prisma.$executeRaw`
