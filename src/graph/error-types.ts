@@ -1,5 +1,6 @@
 import { createErrorProxy } from '@pothos/plugin-errors';
 import { builder } from './builder.ts';
+import { enumValues } from './enums.ts';
 import {
   HasChildrenError,
   IdempotencyKeyReusedError,
@@ -9,7 +10,6 @@ import {
   type RowCount,
   StaleRevisionError,
   type UserError,
-  type UserErrorCode,
   userErrorCodes,
   ValidationError,
   type ValidationIssue,
@@ -17,9 +17,7 @@ import {
 
 const UserErrorCodeEnum = builder.enumType('UserErrorCode', {
   description: 'Why a command was refused.',
-  values: Object.fromEntries(
-    Object.entries(userErrorCodes).map(([code, description]) => [code, { value: code as UserErrorCode, description }]),
-  ) as Record<UserErrorCode, { value: UserErrorCode; description: string }>,
+  values: enumValues(userErrorCodes),
 });
 
 export const UserErrorInterface = builder.interfaceRef<UserError>('UserError').implement({

@@ -3,6 +3,7 @@ import { comparableText } from '../../graph/arguments.ts';
 import type { AuditActor, JsonObject } from '../../graph/audit.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
+import { enumValues } from '../../graph/enums.ts';
 import { DateTimeRange } from '../../graph/filters.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
@@ -13,7 +14,7 @@ import { PrincipalKindEnum } from '../../graph/principal-kind.ts';
 import { deploymentChain } from './chain.ts';
 import { type AuditEntryRow, auditEntries } from './entity.ts';
 import type { AuditLogFilter } from './service.ts';
-import { type ChainBreak, type ChainVerification, chainBreaks } from './verify.ts';
+import { type ChainVerification, chainBreaks } from './verify.ts';
 
 const AuditOutcomeEnum = builder.enumType('AuditOutcome', {
   description: 'How an attempt ended.',
@@ -149,9 +150,7 @@ function readFilter(given: typeof AuditLogFilterInput.$inferInput | null | undef
 
 const ChainBreakEnum = builder.enumType('AuditChainBreakKind', {
   description: 'What was done to a chain.',
-  values: Object.fromEntries(
-    Object.entries(chainBreaks).map(([kind, description]) => [kind, { value: kind as ChainBreak, description }]),
-  ) as Record<ChainBreak, { value: ChainBreak; description: string }>,
+  values: enumValues(chainBreaks),
 });
 
 const ChainBreakType = builder.objectRef<NonNullable<ChainVerification['firstBreak']>>('AuditChainBreak').implement({

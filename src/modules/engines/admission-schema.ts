@@ -1,16 +1,15 @@
 import { builder } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
+import { enumValues } from '../../graph/enums.ts';
 import { NotFoundError } from '../../graph/errors.ts';
-import { type Admission, type AdmissionReason, admissionReasons } from './admission.ts';
+import { type Admission, admissionReasons } from './admission.ts';
 import { admitEngineRules } from './input.ts';
 import { Engine } from './schema.ts';
 import type { RateLimit } from './window.ts';
 
 const AdmissionReasonEnum = builder.enumType('EngineAdmissionReason', {
   description: 'Why an engine is not admitted.',
-  values: Object.fromEntries(
-    Object.entries(admissionReasons).map(([reason, description]) => [reason, { value: reason, description }]),
-  ) as Record<AdmissionReason, { value: AdmissionReason; description: string }>,
+  values: enumValues(admissionReasons),
 });
 
 const RateLimitType = builder.objectRef<RateLimit>('EngineRateLimit').implement({

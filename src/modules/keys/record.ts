@@ -12,7 +12,7 @@ import {
   TenantStatus,
   UserStatus,
 } from '../../database/generated/enums.ts';
-import { type LimitsRow, limitColumns } from '../limits/limits.ts';
+import { type LimitsRow, limitColumns, noLimits } from '../limits/limits.ts';
 import { storedWindows, type WeeklyWindow } from '../tenants/schedule.ts';
 
 /** Everything that a verification of a secret is decided by, in one row. */
@@ -120,17 +120,6 @@ const time = z
   .string()
   .nullable()
   .transform((text) => (text === null ? null : new Date(text)));
-
-const noLimits: LimitsRow = {
-  requestsPerMinute: null,
-  tokensPerMinute: null,
-  tokensPerDay: null,
-  maxInFlight: null,
-  budgetTokens: null,
-  budgetCostUsd: null,
-  budgetPeriod: null,
-  budgetStartedAt: null,
-};
 
 const someLimits = z.object({
   requestsPerMinute: z.number().nullable(),

@@ -68,7 +68,7 @@ export class KeyRotation {
     });
     return {
       payload: { key: payload.key, secret: made.plain, retiringUntil },
-      ...(changed === undefined ? {} : { changed }),
+      changed,
     };
   }
 
@@ -126,15 +126,11 @@ export class KeyRotation {
     });
     return {
       payload: { ...payload, secret },
-      ...(changed === undefined
-        ? {}
-        : {
-            changed: {
-              ...changed,
-              before: { ...changed.before, ...record(null) },
-              after: { ...changed.after, ...record(now) },
-            },
-          }),
+      changed: {
+        ...changed,
+        before: { ...changed.before, ...record(null) },
+        after: { ...changed.after, ...record(now) },
+      },
     };
   }
 

@@ -1,8 +1,9 @@
 import { keyKinds } from '../../access/principal.ts';
-import { KeyEnvironment, type KeyKind, SecretOrigin } from '../../database/generated/enums.ts';
+import { KeyEnvironment, SecretOrigin } from '../../database/generated/enums.ts';
 import type { JsonObject } from '../../graph/audit.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { listComplexity } from '../../graph/connections.ts';
+import { enumValues } from '../../graph/enums.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { listRequest } from '../../graph/lists.ts';
 import { loadReference } from '../../graph/loaders.ts';
@@ -12,13 +13,11 @@ import { toNumber } from '../limits/limits.ts';
 import { Limits } from '../limits/schema.ts';
 import { Tenant } from '../tenants/schema.ts';
 import { type ApiKeyRow, type ApiKeySecretRow, apiKeySecrets } from './entity.ts';
-import { type KeyState, keyStates, type SecretState, secretStateOf, secretStates, stateOf } from './states.ts';
+import { keyStates, secretStateOf, secretStates, stateOf } from './states.ts';
 
 export const KeyKindEnum = builder.enumType('KeyKind', {
   description: 'What a key is for, and whose it is.',
-  values: Object.fromEntries(
-    Object.entries(keyKinds).map(([kind, { description }]) => [kind, { value: kind as KeyKind, description }]),
-  ) as Record<KeyKind, { value: KeyKind; description: string }>,
+  values: enumValues(keyKinds),
 });
 
 export const KeyEnvironmentEnum = builder.enumType('KeyEnvironment', {
@@ -31,19 +30,12 @@ export const KeyEnvironmentEnum = builder.enumType('KeyEnvironment', {
 
 export const KeyStateEnum = builder.enumType('KeyState', {
   description: 'Whether a key is accepted. Where several are true, the first of this list is shown.',
-  values: Object.fromEntries(
-    Object.entries(keyStates).map(([state, { description }]) => [state, { value: state as KeyState, description }]),
-  ) as Record<KeyState, { value: KeyState; description: string }>,
+  values: enumValues(keyStates),
 });
 
 const SecretStateEnum = builder.enumType('SecretState', {
   description: 'Whether one secret of a key is accepted, as long as the key is.',
-  values: Object.fromEntries(
-    Object.entries(secretStates).map(([state, { description }]) => [
-      state,
-      { value: state as SecretState, description },
-    ]),
-  ) as Record<SecretState, { value: SecretState; description: string }>,
+  values: enumValues(secretStates),
 });
 
 const SecretOriginEnum = builder.enumType('SecretOrigin', {

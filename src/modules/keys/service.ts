@@ -19,7 +19,7 @@ import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { OneTimeSecret } from '../../graph/one-time-secret.ts';
 import { differs } from '../../graph/patches.ts';
-import { limitsData } from '../limits/limits.ts';
+import { limitsData, noLimits } from '../limits/limits.ts';
 import type { TenantService } from '../tenants/service.ts';
 import { type KeyData, keyData, widens } from './data.ts';
 import { aboutKey, describeKey } from './describe.ts';
@@ -45,6 +45,9 @@ export interface KeyAnswer {
 export interface IssuedKey extends KeyAnswer {
   readonly secret: OneTimeSecret | null;
 }
+
+/** A change that was made for certain. */
+type Changed<Payload> = Change<Payload> & { readonly changed: ChangedRow };
 
 /** A secret that is about to be stored. */
 interface NewSecret {
@@ -231,7 +234,7 @@ export class KeyService {
   }
 
   /** Writes what changes of a key that is locked. */
-  async change(scope: CommandScope, before: ApiKeyRow, data: KeyData): Promise<Change<KeyAnswer>> {
+  async change(scope: CommandScope, before: ApiKeyRow, data: KeyData): Promise<Changed<KeyAnswer>> {
     const key = await scope.transaction.prisma.apiKey.update({
       where: { id: before.id },
       data: { ...data, revision: { increment: 1 }, updatedAt: scope.now },
@@ -318,17 +321,6 @@ async function hasManagingKey(reader: Reader, now: Date, besides?: string): Prom
   `);
   return found.length > 0;
 }
-
-const noLimits = {
-  requestsPerMinute: null,
-  tokensPerMinute: null,
-  tokensPerDay: null,
-  maxInFlight: null,
-  budgetTokens: null,
-  budgetCostUsd: null,
-  budgetPeriod: null,
-  budgetStartedAt: null,
-};
 
 const endsSooner = ({ expiresAt }: ApiKeyRow, before: ApiKeyRow): boolean =>
   expiresAt !== null && (before.expiresAt === null || expiresAt < before.expiresAt);

@@ -1,5 +1,6 @@
 import { isScope } from '../../access/scopes.ts';
 import { builder, requires } from '../../graph/builder.ts';
+import { enumValues } from '../../graph/enums.ts';
 import { RequestError } from '../../graph/errors.ts';
 import { encodeId, type NodeType } from '../../graph/ids.ts';
 import { loadReference } from '../../graph/loaders.ts';
@@ -7,14 +8,12 @@ import { InferenceConfiguration, inferenceOf } from '../apps/schema.ts';
 import { Limits } from '../limits/schema.ts';
 import type { KeyRecord } from './record.ts';
 import { ApiKey, KeyEnvironmentEnum, KeyKindEnum } from './schema.ts';
-import { type Refusal, refusals } from './verification.ts';
+import { refusals } from './verification.ts';
 import type { KeyUse, KeyVerification } from './verifier.ts';
 
 const KeyRefusalEnum = builder.enumType('KeyRefusal', {
   description: 'Why a key is not accepted. Where several are true, the first of this list is given.',
-  values: Object.fromEntries(
-    Object.entries(refusals).map(([reason, description]) => [reason, { value: reason as Refusal, description }]),
-  ) as Record<Refusal, { value: Refusal; description: string }>,
+  values: enumValues(refusals),
 });
 
 const VerifyKeyInput = builder.inputType('VerifyKeyInput', {

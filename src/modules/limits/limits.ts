@@ -20,6 +20,18 @@ export const limitColumns = [
 
 export type LimitsRow = Pick<Tenant, (typeof limitColumns)[number]>;
 
+/** Everything inherits. */
+export const noLimits: LimitsRow = {
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  tokensPerDay: null,
+  maxInFlight: null,
+  budgetTokens: null,
+  budgetCostUsd: null,
+  budgetPeriod: null,
+  budgetStartedAt: null,
+};
+
 const limit = (maximum: number) =>
   z
     .int({ error: (issue) => (issue.input === null ? undefined : 'A limit is a whole number.') })
