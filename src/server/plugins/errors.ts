@@ -48,10 +48,14 @@ const positionOf = (error: unknown) =>
       }
     : {};
 
-/** GraphQL's own errors have no original error; those that a resolver threw have it, and ours are GraphQLErrors. */
-function isMeantForCaller(error: GraphQLError): boolean {
-  const { originalError } = error;
-  return originalError === undefined || originalError === null || originalError instanceof GraphQLError;
+/**
+ * Errors that a resolver threw have an original error, and ours are GraphQLErrors that name a code. Those without a code
+ * are GraphQL's own: about the document or its variables, and then without a path, or else about a value of ours that
+ * its type cannot have. Only an argument's value that is wrong for its variables is found as late and is the caller's.
+ */
+function isMeantForCaller({ originalError, extensions, path, message }: GraphQLError): boolean {
+  if (originalError && !(originalError instanceof GraphQLError)) return false;
+  return extensions.code !== undefined || path === undefined || message.startsWith('Argument "');
 }
 
 function originalOf(error: unknown): unknown {
