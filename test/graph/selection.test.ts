@@ -29,7 +29,13 @@ beforeAll(async () => {
     limits,
   });
   const { id: tenantId } = tenant as Seeded;
-  const { team } = await seed.run('createTeam', { tenantId, name: 'Research', description: 'second', limits });
+  const { team } = await seed.run('createTeam', {
+    tenantId,
+    name: 'Research',
+    description: 'second',
+    limits,
+    userSharePercent: 40,
+  });
   const { user } = await seed.run('createUser', {
     tenantId,
     teamId: (team as Seeded).id,

@@ -55,7 +55,12 @@ export interface KeyRecord {
     readonly externalId: string;
     readonly status: UserStatus;
     readonly limits: LimitsRow;
-    readonly team: { readonly id: string; readonly name: string; readonly limits: LimitsRow } | null;
+    readonly team: {
+      readonly id: string;
+      readonly name: string;
+      readonly limits: LimitsRow;
+      readonly userSharePercent: number | null;
+    } | null;
   } | null;
   readonly product: { readonly id: string; readonly slug: string; readonly status: ProductStatus } | null;
   readonly engine: { readonly id: string; readonly userExternalId: string; readonly status: EngineStatus } | null;
@@ -103,7 +108,7 @@ export const recordColumns = Prisma.raw(
       externalId: 'u.external_id',
       status: 'u.status',
       limits: limitsJson('u'),
-      team: json('g', { name: 'g.name', limits: limitsJson('g') }),
+      team: json('g', { name: 'g.name', limits: limitsJson('g'), userSharePercent: 'g.user_share_percent' }),
     })} AS user`,
     `${json('p', { slug: 'p.slug', status: 'p.status' })} AS product`,
     `${json('e', { userExternalId: 'e.user_external_id', status: 'e.status' })} AS engine`,
@@ -176,7 +181,7 @@ const record = z.object({
       externalId: z.string(),
       status: z.enum(UserStatus),
       limits,
-      team: z.object({ id: z.string(), name: z.string(), limits }).nullable(),
+      team: z.object({ id: z.string(), name: z.string(), limits, userSharePercent: z.number().nullable() }).nullable(),
     })
     .nullable(),
   product: z.object({ id: z.string(), slug: z.string(), status: z.enum(ProductStatus) }).nullable(),

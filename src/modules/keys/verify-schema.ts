@@ -62,6 +62,11 @@ const KeyOwnersType = builder.objectRef<KeyRecord>('KeyOwners').implement({
       description: "The team's limits.",
       resolve: ({ user }) => user?.team?.limits,
     }),
+    teamUserSharePercent: t.int({
+      nullable: true,
+      description: "How much of each of the team's limits this user can take, in percent; null: all of it.",
+      resolve: ({ user }) => user?.team?.userSharePercent,
+    }),
     userId: t.id({ nullable: true, description: 'The user.', resolve: ({ user }) => ownerId('User', user) }),
     userExternalId: t.string({
       nullable: true,

@@ -11,6 +11,7 @@ const scopes = [['teams:write']] as const;
 
 const idDescription = 'The team.';
 const nameDescription = 'Unique in the tenant without regard to case; trimmed, 1 to 255 characters.';
+const shareDescription = 'How much of each limit of the team one user can take, in percent, 1 to 100; null: all of it.';
 const revisionDescription = 'The revision that you expect the team to have; at any other one nothing is changed.';
 
 command({
@@ -27,6 +28,7 @@ command({
       type: LimitsInput,
       description: 'How much its users may use together. Default: everything inherits.',
     }),
+    userSharePercent: t.int({ description: `${shareDescription} Default: null.` }),
   }),
   errors: [NameTakenError, NotFoundError, InvalidStateError],
   run: ({ teams }, scope, input) => teams.create(scope, input),
@@ -45,6 +47,7 @@ command({
     name: t.string({ description: nameDescription }),
     description: t.string({ description: 'Free text, at most 2,000 characters.' }),
     limits: t.field({ type: LimitsInput, description: 'The limits to set; those that are left out stay.' }),
+    userSharePercent: t.int({ description: shareDescription }),
   }),
   errors: [NotFoundError, StaleRevisionError, NameTakenError],
   run: ({ teams }, scope, input) => teams.update(scope, input),

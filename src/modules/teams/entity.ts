@@ -16,6 +16,7 @@ export const teams = defineEntity<Team>()({
     'revision',
     'createdAt',
     'updatedAt',
+    'userSharePercent',
     ...limitColumns,
   ],
   sorts: { nameFolded: 'text', createdAt: 'time' },

@@ -4,12 +4,15 @@ import { limitsRules } from '../limits/limits.ts';
 
 const reference = { teamId: idOf('Team'), expectedRevision };
 const description = plainText(2_000).optional();
+const shareBounds = 'A share is 1 to 100 percent; null lets one user take all.';
+const userSharePercent = z.int().min(1, shareBounds).max(100, shareBounds).nullish();
 
 export const createTeamRules = z.object({
   tenantId: idOf('Tenant').nullish(),
   name: nameText,
   description,
   limits: limitsRules.nullish(),
+  userSharePercent,
 });
 
 export const updateTeamRules = z.object({
@@ -17,6 +20,7 @@ export const updateTeamRules = z.object({
   name: nameText.optional(),
   description,
   limits: limitsRules.optional(),
+  userSharePercent,
 });
 
 export const deleteTeamRules = z.object({

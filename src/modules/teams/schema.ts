@@ -31,6 +31,11 @@ builder.node(Team, {
       description: 'How much its users may use together. Null inherits the limit of the tenant.',
       resolve: (team) => team,
     }),
+    userSharePercent: t.exposeInt('userSharePercent', {
+      nullable: true,
+      description:
+        'How much of each of these limits one user can take, in percent, 1 to 100: no user can use up the team. Rounded down, to 1 at least. Null: all of it.',
+    }),
     revision: t.exposeInt('revision', { description: 'Counts its changes, from 1.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

@@ -91,14 +91,17 @@ export class TeamService implements Children {
     return readChildList(context, reader, tenantId, { entity: teams, by: 'tenantId' }, where, request);
   }
 
-  async create(scope: CommandScope, { tenantId, name, description, limits }: CreateTeam): Promise<Change<TeamAnswer>> {
+  async create(
+    scope: CommandScope,
+    { tenantId, name, description, limits, userSharePercent }: CreateTeam,
+  ): Promise<Change<TeamAnswer>> {
     const { transaction, now } = scope;
     const tenant = await this.#tenants.holdForChild(scope, tenantId);
     const team = await orNameTaken(
       'team',
       transaction.prisma.team.create({
         data: {
-          ...definedOf({ description }),
+          ...definedOf({ description, userSharePercent }),
           ...limitsData(limits ?? {}, {}, now),
           id: newId(),
           tenantId: tenant.id,
@@ -114,12 +117,12 @@ export class TeamService implements Children {
 
   async update(
     scope: CommandScope,
-    { name, description, limits, ...reference }: UpdateTeam,
+    { name, description, limits, userSharePercent, ...reference }: UpdateTeam,
   ): Promise<Change<TeamAnswer>> {
     const { transaction, now } = scope;
     const before = await this.#lock(scope, reference, 'NO KEY UPDATE');
     const data = {
-      ...definedOf({ description }),
+      ...definedOf({ description, userSharePercent }),
       ...(name === undefined ? {} : { name, nameFolded: foldName(name) }),
       ...limitsData(limits ?? {}, before, now),
     };
@@ -246,5 +249,6 @@ const describeTeam = (row: TeamRow): JsonObject => ({
   name: row.name,
   description: row.description,
   limits: describeLimits(row),
+  userSharePercent: row.userSharePercent,
   revision: row.revision,
 });

@@ -145,6 +145,32 @@ describe('verifyKey', () => {
     expect((await verify(operator, ending)).reason).toBe('OUTSIDE_SCHEDULE');
   });
 
+  it("tells what one user can take of the team's limits, at once after the change", async () => {
+    const { id: teamId, tenantId } = await seed.team({ limits: { tokensPerDay: 9 }, userSharePercent: 25 });
+    const { id: userId } = await seed.user({ tenantId, teamId });
+    const { secret } = await seed.key({ kind: 'USER', userId, scopes: ['cloud:inference'] });
+    const read = () =>
+      operator.run(
+        graphql(`
+          query VerifyTeamShare($key: String!) {
+            verifyKey(input: { key: $key }) {
+              owners {
+                teamUserSharePercent
+                teamLimits {
+                  tokensPerDay
+                }
+              }
+            }
+          }
+        `),
+        { key: secret },
+      );
+    const owners = { teamUserSharePercent: 25, teamLimits: { tokensPerDay: 9 } };
+    expect(await read()).toEqual({ verifyKey: { owners } });
+    await seed.run('updateTeam', { teamId, userSharePercent: null });
+    expect(await read()).toEqual({ verifyKey: { owners: { ...owners, teamUserSharePercent: null } } });
+  });
+
   it('answers for many keys at once, in their order, at most 100', async () => {
     const { id, secret } = await seed.key();
     const { secret: revoked, id: revokedId } = await seed.key();

@@ -2,6 +2,7 @@ import { beforeEach } from 'vitest';
 import { startTestApp } from '../../testkit/app.ts';
 import {
   type BadInputTable,
+  type BadValue,
   badFlags,
   badIds,
   badLimits,
@@ -24,6 +25,14 @@ beforeEach(() => app.clock.advance(60_000));
 expectNoFailures(app);
 
 const reference: BadInputTable = { teamId: badIds(tenantId), expectedRevision: badRevisions };
+const badShares: readonly BadValue[] = [
+  ['0, which would block every user', 0, 'OUT_OF_RANGE'],
+  ['-1', -1, 'OUT_OF_RANGE'],
+  ['101', 101, 'OUT_OF_RANGE'],
+  ['a fraction', 12.5, notOfType],
+  ['a text', '50', notOfType],
+  ['more than 32 bits', 2 ** 31, notOfType],
+];
 const withLimits = { limits: { budget: { tokens: 1 } } };
 
 refusesBadInput(app, 'createTeam', () => ({ tenantId, name: 'Never stored', ...withLimits }), {
@@ -34,6 +43,7 @@ refusesBadInput(app, 'createTeam', () => ({ tenantId, name: 'Never stored', ...w
   ],
   name: [['missing', undefined, notOfType], ...badRequiredNames],
   description: badTexts(2_000),
+  userSharePercent: badShares,
   ...badLimits,
 });
 refusesBadInput(app, 'updateTeam', () => ({ teamId, ...withLimits }), {
@@ -41,6 +51,7 @@ refusesBadInput(app, 'updateTeam', () => ({ teamId, ...withLimits }), {
   name: badNames,
   description: badTexts(2_000),
   limits: [['null', null, 'NOT_NULLABLE']],
+  userSharePercent: badShares,
   ...badLimits,
 });
 refusesBadInput(app, 'deleteTeam', () => ({ teamId }), {

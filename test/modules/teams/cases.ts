@@ -23,6 +23,7 @@ export const teamCases: CommandCases = {
       name: seed.name(),
       description: 'All values at once',
       limits: { requestsPerMinute: 0, tokensPerDay: 5_000_000_000, budget: { costUsd: '12.5', period: 'MONTHLY' } },
+      userSharePercent: 25,
     }),
     refused: {
       NameTakenError: async (seed) => {
@@ -35,14 +36,15 @@ export const teamCases: CommandCases = {
   },
   updateTeam: {
     ...ofTeam,
-    audited: ['name', 'description', 'limits'],
+    audited: ['name', 'description', 'limits', 'userSharePercent'],
     valid: async (seed) => ({
       ...(await newTeam(seed)),
       name: seed.name(),
       description: 'Changed',
       limits: { maxInFlight: 3 },
+      userSharePercent: 100,
     }),
-    changesNothing: async (seed) => ({ ...(await newTeam(seed)), limits: {}, description: '' }),
+    changesNothing: async (seed) => ({ ...(await newTeam(seed)), limits: {}, description: '', userSharePercent: null }),
     refused: {
       NotFoundError: () => ({ teamId: missingTeam, description: 'Changed' }),
       NameTakenError: async (seed) => {

@@ -89,6 +89,20 @@ describe('updateUser', () => {
   });
 });
 
+describe('updateTeam', () => {
+  it('leaves what one user can take as it is, changes it alone, and clears it with null', async () => {
+    const { id: teamId } = await seed.team({ limits: { tokensPerDay: 9 }, userSharePercent: 25 });
+    const expected = { description: '', limits: { tokensPerDay: 9 } };
+    expect(await run('updateTeam', { teamId, description: '' })).toMatchObject({ team: { userSharePercent: 25 } });
+    expect(await run('updateTeam', { teamId, userSharePercent: 1 })).toMatchObject({
+      team: { ...expected, userSharePercent: 1, revision: 2 },
+    });
+    expect(await run('updateTeam', { teamId, userSharePercent: null })).toMatchObject({
+      team: { ...expected, userSharePercent: null, revision: 3 },
+    });
+  });
+});
+
 describe('deleteTeam', () => {
   it.each([true, false])(
     'keeps its users, moved to another team: %s, and says how many and where to',
