@@ -78,7 +78,7 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
     prisma,
     statements,
     reader,
-    readerFor: (fence) => (fence.tenantId === undefined ? reader : new Reader(fenced.behind(fence))),
+    readerFor: (fence) => (fence.tenantId === undefined ? reader : new Reader(fenced.behind(fence), true)),
     transaction: async (work) => {
       const announced: Announcement[] = [];
       const result = await prisma.$transaction(

@@ -38,6 +38,8 @@ export interface Entity<Row> {
   plan(wanted?: Wanted, sortedBy?: string): ReadPlan<Row>;
   /** A column of the table in SQL, for conditions and orders. */
   column(field: keyof Row & string): Prisma.Sql;
+  /** The same entity as lists behind the fence read it. */
+  readonly listedBehindFence: Omit<Entity<Row>, 'listedBehindFence'>;
 }
 
 /** Whose a row is: the column with the owner's id, a condition on it, or `shared` for rows that every such owner sees. */
@@ -85,6 +87,8 @@ export function defineEntity<Model extends object>() {
   >(options: {
     readonly name: string;
     readonly table: string;
+    /** A view of the rows that the policies of the table let through, for lists that would be slow to read by policies. */
+    readonly fencedView?: string;
     readonly columns: readonly Columns[];
     /** What lists can be sorted by; the values are never null. */
     readonly sorts: Readonly<Partial<Record<Columns, SortKind>>>;
@@ -106,10 +110,10 @@ export function defineEntity<Model extends object>() {
         entity.columns.map((field) => `${relation}.${field}`),
       ),
     ]);
-    const makePlan = (wanted: Wanted, sortedBy: string | undefined): ReadPlan<Row> => {
+    const makePlan = (table: string, wanted: Wanted, sortedBy: string | undefined): ReadPlan<Row> => {
       const own = columns.filter((field) => field === 'id' || field === sortedBy || wanted.has(field));
       const selection = own.map((field) => `${columnOf('t', field)} AS "${field}"`);
-      let source = `"${options.table}" AS t`;
+      let source = `"${table}" AS t`;
       const nested: { relation: string; names: (readonly [string, string])[] }[] = [];
       for (const [relation, { entity, by }] of Object.entries(joins)) {
         const names = entity.columns
@@ -134,29 +138,34 @@ export function defineEntity<Model extends object>() {
         },
       };
     };
-    const plans = new WeakMap<Wanted, Map<string | undefined, ReadPlan<Row>>>();
-    return {
-      name,
-      columns,
-      sorts: options.sorts as Readonly<Record<string, SortKind>>,
-      unique: ['id', ...(options.unique ?? [])],
-      owners: Object.fromEntries(
-        Object.entries(options.owners).map(([kind, owner]) => [
-          kind,
-          typeof owner === 'function' || owner === 'shared' ? owner : { column: owner },
-        ]),
-      ),
-      joins: Object.fromEntries(Object.entries(joins).map(([relation, { entity }]) => [relation, entity])),
-      table: Prisma.raw(`"${options.table}"`),
-      columnsOf: (field) => fields[field] ?? (known.has(field) ? [field] : undefined),
-      column: (field) => Prisma.raw(columnOf('t', field)),
-      plan: (wanted = all, sortedBy) => {
-        const ofWanted = plans.get(wanted) ?? new Map<string | undefined, ReadPlan<Row>>();
-        plans.set(wanted, ofWanted);
-        const plan = ofWanted.get(sortedBy) ?? makePlan(wanted, sortedBy);
-        ofWanted.set(sortedBy, plan);
-        return plan;
-      },
+    const readFrom = (table: string): Entity<Row>['listedBehindFence'] => {
+      const plans = new WeakMap<Wanted, Map<string | undefined, ReadPlan<Row>>>();
+      return {
+        name,
+        columns,
+        sorts: options.sorts as Readonly<Record<string, SortKind>>,
+        unique: ['id', ...(options.unique ?? [])],
+        owners: Object.fromEntries(
+          Object.entries(options.owners).map(([kind, owner]) => [
+            kind,
+            typeof owner === 'function' || owner === 'shared' ? owner : { column: owner },
+          ]),
+        ),
+        joins: Object.fromEntries(Object.entries(joins).map(([relation, { entity }]) => [relation, entity])),
+        table: Prisma.raw(`"${table}"`),
+        columnsOf: (field) => fields[field] ?? (known.has(field) ? [field] : undefined),
+        column: (field) => Prisma.raw(columnOf('t', field)),
+        plan: (wanted = all, sortedBy) => {
+          const ofWanted = plans.get(wanted) ?? new Map<string | undefined, ReadPlan<Row>>();
+          plans.set(wanted, ofWanted);
+          const plan = ofWanted.get(sortedBy) ?? makePlan(table, wanted, sortedBy);
+          ofWanted.set(sortedBy, plan);
+          return plan;
+        },
+      };
     };
+    const entity = readFrom(options.table);
+    const { fencedView } = options;
+    return { ...entity, listedBehindFence: fencedView === undefined ? entity : readFrom(fencedView) };
   };
 }

@@ -51,7 +51,7 @@ const opposite = { ASC: 'DESC', DESC: 'ASC' } as const;
 
 /** The statement for a page and one row more, which tells whether the list goes on. */
 export function pageStatement<Row extends { id: string }>(
-  entity: Entity<Row>,
+  entity: Pick<Entity<Row>, 'unique' | 'column' | 'plan'>,
   { order, size, backward, after, before, wanted }: PageRequest<Row>,
   where: readonly Prisma.Sql[],
 ): Prisma.Sql {

@@ -31,9 +31,17 @@ const whereAll = (conditions: readonly Prisma.Sql[]): Prisma.Sql =>
  */
 export class Reader {
   readonly #send: Send;
+  readonly #fenced: boolean;
 
-  constructor(send: Send) {
+  /** @param fenced whether what it sends is read behind the fence */
+  constructor(send: Send, fenced = false) {
     this.#send = send;
+    this.#fenced = fenced;
+  }
+
+  /** How the rows of lists are read. */
+  #listed<Row>(entity: Entity<Row>): Entity<Row>['listedBehindFence'] {
+    return this.#fenced ? entity.listedBehindFence : entity;
   }
 
   /** What a statement of the caller's own gives, for what is no entity. */
@@ -81,8 +89,9 @@ export class Reader {
   /** One page of a list. */
   async page<Row extends { id: string }>(entity: Entity<Row>, request: ListRequest<Row>): Promise<Page<Row>> {
     const where = request.where ?? [];
-    const rows = await this.#send(pageStatement(entity, request, where), areToBePlannedForTheirValues(where));
-    const { decode } = entity.plan(request.wanted, request.order.by);
+    const listed = this.#listed(entity);
+    const rows = await this.#send(pageStatement(listed, request, where), areToBePlannedForTheirValues(where));
+    const { decode } = listed.plan(request.wanted, request.order.by);
     return pageOf(
       rows.map((raw) => decode(raw)),
       request,
@@ -92,7 +101,7 @@ export class Reader {
   /** How many rows meet the conditions. */
   async count<Row>(entity: Entity<Row>, where: readonly Prisma.Sql[] = []): Promise<number> {
     const [row] = await this.#send(
-      sql`SELECT count(*)::int AS count FROM ${entity.table} AS t ${whereAll(where)}`,
+      sql`SELECT count(*)::int AS count FROM ${this.#listed(entity).table} AS t ${whereAll(where)}`,
       areToBePlannedForTheirValues(where),
     );
     return Number(row?.count);
@@ -107,7 +116,7 @@ export class Reader {
     const keys = join(columns.map((column) => entity.column(column)));
     const named = columns.map((column) => sql`${entity.column(column)} AS ${Prisma.raw(`"${column}"`)}`);
     const rows = await this.#send(
-      sql`SELECT ${join(named)}, count(*)::int AS count FROM ${entity.table} AS t ${whereAll(where)} GROUP BY ${keys}`,
+      sql`SELECT ${join(named)}, count(*)::int AS count FROM ${this.#listed(entity).table} AS t ${whereAll(where)} GROUP BY ${keys}`,
     );
     // The columns are those of Row that were asked for.
     return rows as (Pick<Row, Column> & { count: number })[];
@@ -125,20 +134,21 @@ export class Reader {
     counted: boolean,
   ): Promise<Map<string, ChildPage<Row>>> {
     const where = [sql`${entity.column(by)} = parent.id`, ...(request.where ?? [])];
+    const listed = this.#listed(entity);
     const counts = counted
-      ? sql`CROSS JOIN LATERAL (SELECT count(*)::int AS "totalCount" FROM ${entity.table} AS t ${whereAll(where)}) AS counted`
+      ? sql`CROSS JOIN LATERAL (SELECT count(*)::int AS "totalCount" FROM ${listed.table} AS t ${whereAll(where)}) AS counted`
       : empty;
     const rows = await this.#send(
       sql`
         SELECT parent.id AS "parentId", ${counted ? sql`counted."totalCount",` : empty} child.*
         FROM unnest(${parentIds}::uuid[]) WITH ORDINALITY AS parent(id, position)
         ${counts}
-        LEFT JOIN LATERAL (${pageStatement(entity, request, where)}) AS child ON true
+        LEFT JOIN LATERAL (${pageStatement(listed, request, where)}) AS child ON true
         ORDER BY parent.position, ${sorting(entity, request.order, request.backward, 'child')}
       `,
       areToBePlannedForTheirValues(where),
     );
-    const { decode } = entity.plan(request.wanted, request.order.by);
+    const { decode } = listed.plan(request.wanted, request.order.by);
     const lists = new Map<string, { rows: Row[]; totalCount: number | undefined }>();
     for (const raw of rows) {
       const parentId = String(raw.parentId);
@@ -162,7 +172,7 @@ export class Reader {
     const rows = await this.#send(
       sql`
         SELECT ${key} AS "parentId", count(*)::int AS count
-        FROM ${entity.table} AS t ${whereAll([sql`${key} = ANY(${parentIds}::uuid[])`, ...where])}
+        FROM ${this.#listed(entity).table} AS t ${whereAll([sql`${key} = ANY(${parentIds}::uuid[])`, ...where])}
         GROUP BY ${key}
       `,
       areToBePlannedForTheirValues(where),

@@ -12,6 +12,7 @@ const stateColumns = ['expiresAt', 'disabledAt', 'revokedAt', 'retiringUntil'] a
 export const apiKeys = defineEntity<ApiKey>()({
   name: 'ApiKey',
   table: 'api_key',
+  fencedView: 'own_api_key',
   columns: [
     'id',
     'kind',
