@@ -7,7 +7,7 @@ import { fixedStatement } from '../../database/statements.ts';
 import type { CommandScope } from '../../graph/commands/definition.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { InvalidatedCache } from '../../live/invalidated-cache.ts';
-import { type KeyRecord, readRecord, recordColumns } from './record.ts';
+import { type KeyRecord, readRecord, recordsOf } from './record.ts';
 
 interface Parts {
   readonly database: Database;
@@ -21,7 +21,7 @@ interface Parts {
 /** What is known of a presented secret. */
 export type Lookup = KeyRecord | 'MALFORMED' | 'NOT_FOUND';
 
-const { sql, join } = Prisma;
+const { sql } = Prisma;
 
 /**
  * Finds the key that a secret belongs to. What was found is kept in memory until something that it depends on changes;
@@ -84,20 +84,6 @@ export class KeyDirectory {
     this.#cache?.close();
   }
 }
-
-/** By everything that a secret may be stored as: as many hashes as there are schemes. */
-const recordsOf = (hashes: readonly unknown[]) => sql`
-  SELECT ${recordColumns}
-  FROM api_key_secret AS s
-  JOIN api_key AS k ON k.id = s.key_id
-  LEFT JOIN tenant AS t ON t.id = k.tenant_id
-  LEFT JOIN tenant_user AS u ON u.id = k.user_id
-  LEFT JOIN team AS g ON g.id = u.team_id
-  LEFT JOIN product AS p ON p.id = k.product_id
-  LEFT JOIN engine AS e ON e.id = k.engine_id
-  LEFT JOIN app AS a ON a.id = k.app_id
-  WHERE s.hash IN (${join(hashes)})
-`;
 
 const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyRecord): string[] =>
   [key.id, tenant?.id, user?.id, user?.team?.id, product?.id, engine?.id, app?.id].filter((id) => id !== undefined);

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { isScope, type Scope } from '../../access/scopes.ts';
 import { columnOf } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
@@ -12,6 +11,23 @@ import {
   TenantStatus,
   UserStatus,
 } from '../../database/generated/enums.ts';
+import {
+  bytes,
+  type ColumnType,
+  columns,
+  fromText,
+  integer,
+  type JsonValue,
+  json,
+  mapped,
+  nullable,
+  oneOf,
+  rowOf,
+  text,
+  texts,
+  time,
+  values,
+} from '../../database/json-values.ts';
 import { type LimitsRow, limitColumns, noLimits } from '../limits/limits.ts';
 import { storedWindows, type WeeklyWindow } from '../tenants/schedule.ts';
 
@@ -72,147 +88,101 @@ export interface KeyRecord {
   } | null;
 }
 
-/** Limits as JSON, money as text, which keeps every digit; null where there are none, as most rows have it: it is quicker. */
-const limitsJson = (alias: string): string => {
-  const columns = limitColumns.map((column) => ({ column, sql: columnOf(alias, column) }));
-  const fields = columns.map(({ column, sql }) => `'${column}', ${sql}${column === 'budgetCostUsd' ? '::text' : ''}`);
-  const all = columns.map(({ sql }) => sql).join(', ');
-  return `CASE WHEN num_nonnulls(${all}) > 0 THEN json_build_object(${fields.join(', ')}) END`;
+const count = nullable(fromText(BigInt));
+
+const limitTypes: { readonly [Column in keyof LimitsRow]: ColumnType<LimitsRow[Column]> } = {
+  requestsPerMinute: nullable(integer),
+  tokensPerMinute: count,
+  tokensPerDay: count,
+  maxInFlight: nullable(integer),
+  budgetTokens: count,
+  budgetCostUsd: nullable(fromText((amount) => new Prisma.Decimal(amount))),
+  budgetPeriod: nullable(oneOf(BudgetPeriod)),
+  budgetStartedAt: nullable(time),
 };
 
-const json = (alias: string, fields: Readonly<Record<string, string>>): string =>
-  `CASE WHEN ${alias}.id IS NOT NULL THEN json_build_object('id', ${alias}.id, ${Object.entries(fields)
-    .map(([name, column]) => `'${name}', ${column}`)
-    .join(', ')}) END`;
-
-/** An owner that most keys do not have is null and costs nothing. */
-export const recordColumns = Prisma.raw(
-  [
-    's.hash, s.hash_scheme AS "hashScheme", s.id AS "secretId", s.valid_until AS "validUntil"',
-    's.superseded_at AS "supersededAt", s.revoked_at AS "secretRevokedAt"',
-    'k.id, k.kind, k.name, k.environment, k.scopes, k.allowed_origins AS "allowedOrigins"',
-    'k.allowed_ip_ranges AS "allowedIpRanges", k.allowed_models AS "allowedModels"',
-    'k.expires_at AS "expiresAt", k.disabled_at AS "disabledAt", k.revoked_at AS "revokedAt"',
-    `${limitsJson('k')} AS limits`,
-    `${json('t', {
-      name: 't.name',
-      status: 't.status',
-      timeZone: 't.time_zone',
-      activeFrom: 't.active_from',
-      activeUntil: 't.active_until',
-      weeklyWindows: 't.weekly_windows',
-      allowedModels: 't.allowed_models',
-      limits: limitsJson('t'),
-    })} AS tenant`,
-    `${json('u', {
-      externalId: 'u.external_id',
-      status: 'u.status',
-      limits: limitsJson('u'),
-      team: json('g', { name: 'g.name', limits: limitsJson('g'), userSharePercent: 'g.user_share_percent' }),
-    })} AS user`,
-    `${json('p', { slug: 'p.slug', status: 'p.status' })} AS product`,
-    `${json('e', { userExternalId: 'e.user_external_id', status: 'e.status' })} AS engine`,
-    `${json('a', { name: 'a.name', status: 'a.status', inference: 'a.inference' })} AS app`,
-  ].join(', '),
-);
-
-const bigint = z
-  .number()
-  .nullable()
-  .transform((value) => (value === null ? null : BigInt(value)));
-
-const time = z
-  .string()
-  .nullable()
-  .transform((text) => (text === null ? null : new Date(text)));
-
-const someLimits = z.object({
-  requestsPerMinute: z.number().nullable(),
-  tokensPerMinute: bigint,
-  tokensPerDay: bigint,
-  maxInFlight: z.number().nullable(),
-  budgetTokens: bigint,
-  budgetCostUsd: z
-    .string()
-    .nullable()
-    .transform((text) => (text === null ? null : new Prisma.Decimal(text))),
-  budgetPeriod: z.enum(BudgetPeriod).nullable(),
-  budgetStartedAt: time,
-});
-
-const limits = someLimits.nullable().transform((given): LimitsRow => given ?? noLimits);
-
-const record = z.object({
-  hash: z.instanceof(Buffer),
-  hashScheme: z.string(),
-  secretId: z.string(),
-  validUntil: z.date().nullable(),
-  supersededAt: z.date().nullable(),
-  secretRevokedAt: z.date().nullable(),
-  id: z.string(),
-  kind: z.enum(KeyKind),
-  name: z.string(),
-  environment: z.enum(KeyEnvironment).nullable(),
-  // A scope that the registry has no more is one that nothing asks for.
-  scopes: z.array(z.string()).transform((scopes) => new Set(scopes.filter(isScope))),
-  allowedOrigins: z.array(z.string()),
-  allowedIpRanges: z.array(z.string()),
-  allowedModels: z.array(z.string()),
-  expiresAt: z.date().nullable(),
-  disabledAt: z.date().nullable(),
-  revokedAt: z.date().nullable(),
-  limits,
-  tenant: z
-    .object({
-      id: z.string(),
-      name: z.string(),
-      status: z.enum(TenantStatus),
-      timeZone: z.string(),
-      activeFrom: time,
-      activeUntil: time,
-      weeklyWindows: storedWindows,
-      allowedModels: z.array(z.string()),
-      limits,
-    })
-    .nullable(),
-  user: z
-    .object({
-      id: z.string(),
-      externalId: z.string(),
-      status: z.enum(UserStatus),
-      limits,
-      team: z.object({ id: z.string(), name: z.string(), limits, userSharePercent: z.number().nullable() }).nullable(),
-    })
-    .nullable(),
-  product: z.object({ id: z.string(), slug: z.string(), status: z.enum(ProductStatus) }).nullable(),
-  engine: z.object({ id: z.string(), userExternalId: z.string(), status: z.enum(EngineStatus) }).nullable(),
-  app: z.object({ id: z.string(), name: z.string(), status: z.enum(AppStatus), inference: z.unknown() }).nullable(),
-});
-
-export function readRecord(raw: Record<string, unknown>): KeyRecord {
-  const {
-    hash,
-    hashScheme,
-    secretId,
-    validUntil,
-    supersededAt,
-    secretRevokedAt,
-    tenant,
-    user,
-    product,
-    engine,
-    app,
-    ...key
-  } = record.parse(raw);
+/** Null where there are none, as most rows have it: it is quicker. */
+function limitsOf(alias: string): JsonValue<LimitsRow> {
+  const { sql, read } = values(columns(alias, limitTypes));
+  const all = limitColumns.map((column) => columnOf(alias, column)).join(', ');
   return {
-    hash,
-    hashScheme,
-    secret: { id: secretId, validUntil, supersededAt, revokedAt: secretRevokedAt },
-    key,
-    tenant,
-    user,
-    product,
-    engine,
-    app,
+    sql: `CASE WHEN num_nonnulls(${all}) > 0 THEN ${sql} END`,
+    read: (sent) => (sent === null ? noLimits : read(sent)),
   };
 }
+
+const team = values({
+  ...columns('g', { id: text, name: text, userSharePercent: nullable(integer) }),
+  limits: limitsOf('g'),
+});
+
+/** The whole record as one value, of a secret `s` and its key `k`. */
+const record = values<KeyRecord>({
+  ...columns('s', { hash: bytes, hashScheme: text }),
+  secret: values(
+    columns('s', { id: text, validUntil: nullable(time), supersededAt: nullable(time), revokedAt: nullable(time) }),
+  ),
+  key: values({
+    ...columns('k', {
+      id: text,
+      kind: oneOf(KeyKind),
+      name: text,
+      environment: nullable(oneOf(KeyEnvironment)),
+      // A scope that the registry has no more is one that nothing asks for.
+      scopes: mapped(texts, (scopes): ReadonlySet<Scope> => new Set(scopes.filter(isScope))),
+      allowedOrigins: texts,
+      allowedIpRanges: texts,
+      allowedModels: texts,
+      expiresAt: nullable(time),
+      disabledAt: nullable(time),
+      revokedAt: nullable(time),
+    }),
+    limits: limitsOf('k'),
+  }),
+  tenant: rowOf(
+    { table: 'tenant', alias: 't', id: 'k.tenant_id' },
+    values({
+      ...columns('t', {
+        id: text,
+        name: text,
+        status: oneOf(TenantStatus),
+        timeZone: text,
+        activeFrom: nullable(time),
+        activeUntil: nullable(time),
+        weeklyWindows: nullable(json((stored) => storedWindows.parse(stored))),
+        allowedModels: texts,
+      }),
+      limits: limitsOf('t'),
+    }),
+  ),
+  user: rowOf(
+    { table: 'tenant_user', alias: 'u', id: 'k.user_id' },
+    values({
+      ...columns('u', { id: text, externalId: text, status: oneOf(UserStatus) }),
+      limits: limitsOf('u'),
+      team: rowOf({ table: 'team', alias: 'g', id: 'u.team_id' }, team),
+    }),
+  ),
+  product: rowOf(
+    { table: 'product', alias: 'p', id: 'k.product_id' },
+    values(columns('p', { id: text, slug: text, status: oneOf(ProductStatus) })),
+  ),
+  engine: rowOf(
+    { table: 'engine', alias: 'e', id: 'k.engine_id' },
+    values(columns('e', { id: text, userExternalId: text, status: oneOf(EngineStatus) })),
+  ),
+  app: rowOf(
+    { table: 'app', alias: 'a', id: 'k.app_id' },
+    values(columns('a', { id: text, name: text, status: oneOf(AppStatus), inference: json((stored) => stored) })),
+  ),
+});
+
+/** Reads the records of secrets that were stored as any of these hashes: as many as there are schemes. */
+export const recordsOf = (hashes: readonly unknown[]): Prisma.Sql => Prisma.sql`
+  SELECT ${Prisma.raw(record.sql)} AS record
+  FROM api_key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+  WHERE s.hash IN (${Prisma.join(hashes)})
+`;
+
+/** Reads a row of that statement. */
+export const readRecord = (row: Readonly<Record<string, unknown>>): KeyRecord => record.read(row.record);
