@@ -40,7 +40,10 @@ describe.each<Transport>(['WebSocket', 'SSE'])('a subscription over %s', (transp
     });
     const following = await follow(app.app, withSecret(app, secret), tail, {}, transport);
     await seed.team({ tenantId });
-    expect(await following.next()).toEqual({ auditTail: { action: 'createTeam' } });
+    // That its key was made may still be on its way when it begins.
+    const heard = [await following.next()];
+    if (heard[0]?.auditTail.action === 'createKey') heard.push(await following.next());
+    expect(heard.at(-1)).toEqual({ auditTail: { action: 'createTeam' } });
     await end(key.id);
     await seed.team({ tenantId });
     const ended = await following.next().catch((error: unknown) => error);
