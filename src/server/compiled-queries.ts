@@ -6,8 +6,8 @@ import {
   getOperationAST,
   type Source,
 } from 'graphql';
+import type { PromiseOrValue } from 'graphql/jsutils/PromiseOrValue.js';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
-import type { Plugin } from 'graphql-yoga';
 
 /** Executions after which a query is worth its compilation, which takes as long as some hundred executions save. */
 const compileAfter = 25;
@@ -15,46 +15,47 @@ const compileAfter = 25;
 /** How often each operation of a document was executed; then how to run it. Kept as long as yoga keeps the document. */
 type Operations = Map<string, number | CompiledQuery['query'] | 'interpreted'>;
 
+/** Carries a validated operation out, as yoga's own executor does. */
+export type Interpret = (args: ExecutionArgs) => PromiseOrValue<ExecutionResult>;
+
 /**
  * Compiles queries that are executed again and again: a dashboard sends the same few all day. Commands are never
  * compiled, since the compiler passes an omitted field of an input that is written with variables as null, and to a
  * patch these are different things.
  */
-export function useCompiledQueries(): Plugin {
-  const documents = new WeakMap<DocumentNode, Operations>();
+export class CompiledQueries {
+  readonly #documents = new WeakMap<DocumentNode, Operations>();
 
-  const compile = ({ schema, document, operationName }: ExecutionArgs): CompiledQuery['query'] | 'interpreted' => {
-    const compiled = compileQuery(schema, document, operationName ?? undefined, {
-      useExperimentalPathBasedSkipInclude: true,
-    });
-    return isCompiledQuery(compiled) ? compiled.query : 'interpreted';
-  };
+  /** @param interpret what executes a query that is not compiled */
+  execute(args: ExecutionArgs, interpret: Interpret): PromiseOrValue<ExecutionResult> {
+    const { contextValue, document, rootValue, variableValues } = args;
+    const operations: Operations = this.#documents.get(document) ?? new Map();
+    this.#documents.set(document, operations);
+    const name = args.operationName ?? '';
+    const state = operations.get(name) ?? 0;
+    if (typeof state === 'number') {
+      const operation = getOperationAST(document, args.operationName);
+      // A name that the document lacks is an error, and callers can think of any number of them.
+      if (operation?.operation === 'query') operations.set(name, state < compileAfter ? state + 1 : compile(args));
+    }
+    if (typeof state !== 'function') return interpret(args);
+    const finish = (result: ExecutionResult): PromiseOrValue<ExecutionResult> => {
+      if (result.errors === undefined) return result;
+      // Without data nothing was executed: a variable is of the wrong type. The interpreter names it as always.
+      if (result.data === undefined) return interpret(args);
+      // Errors first, as the interpreter has them: an answer is the same bytes whichever of the two made it.
+      return { errors: result.errors.map((error) => located(error, document)), data: result.data };
+    };
+    const result = state(rootValue, contextValue, variableValues);
+    return result instanceof Promise ? result.then(finish) : finish(result);
+  }
+}
 
-  return {
-    onExecute({ args, executeFn, setExecuteFn }) {
-      const operations: Operations = documents.get(args.document) ?? new Map();
-      documents.set(args.document, operations);
-      const name = args.operationName ?? '';
-      const state = operations.get(name) ?? 0;
-      if (typeof state === 'function') {
-        setExecuteFn((given) => {
-          const finish = (result: ExecutionResult) => {
-            if (result.errors === undefined) return result;
-            // Without data nothing was executed: a variable is of the wrong type. The interpreter names it as always.
-            if (result.data === undefined) return executeFn(given);
-            // Errors first, as the interpreter has them: an answer is the same bytes whichever of the two made it.
-            return { errors: result.errors.map((error) => located(error, given.document)), data: result.data };
-          };
-          const result = state(given.rootValue, given.contextValue, given.variableValues);
-          return result instanceof Promise ? result.then(finish) : finish(result);
-        });
-      } else if (typeof state === 'number') {
-        const operation = getOperationAST(args.document, args.operationName);
-        // A name that the document lacks is an error, and callers can think of any number of them.
-        if (operation?.operation === 'query') operations.set(name, state < compileAfter ? state + 1 : compile(args));
-      }
-    },
-  };
+function compile({ schema, document, operationName }: ExecutionArgs): CompiledQuery['query'] | 'interpreted' {
+  const compiled = compileQuery(schema, document, operationName ?? undefined, {
+    useExperimentalPathBasedSkipInclude: true,
+  });
+  return isCompiledQuery(compiled) ? compiled.query : 'interpreted';
 }
 
 /** The compiler's errors say where they lie in lines and columns, which GraphQL's own work out of offsets. */

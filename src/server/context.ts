@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestOrigin } from '../access/authenticator.ts';
+import type { ExecutionResult } from 'graphql';
+import type { GraphQLParams } from 'graphql-yoga';
+import type { Authentication, RequestOrigin } from '../access/authenticator.ts';
 import type { Principal } from '../access/principal.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 
@@ -13,6 +15,19 @@ export interface ServerContext {
   principal?: Principal;
   /** Asks anew whom the credential stands for; nobody when it is refused by now. Set with the principal. */
   principalNow?: () => Promise<Principal | undefined>;
+  /** What was done of the request already. */
+  progress?: Progress;
+  /** Whether a query or a command was carried out. */
+  hasExecuted?: boolean;
+}
+
+/** The steps that a request has behind it, none of which may be taken twice: its body can be read once only. */
+export interface Progress {
+  readonly authentication?: Authentication;
+  readonly params?: GraphQLParams;
+  readonly result?: ExecutionResult;
+  /** Why the step that was next failed. */
+  readonly failure?: { readonly reason: unknown };
 }
 
 const requestIdPattern = /^[\w.:-]{1,128}$/;

@@ -35,7 +35,7 @@ const isStream = (response: ServerResponse): boolean =>
 /** Starts to listen. @throws {ListenError} when the address cannot be had */
 export async function listen(parts: HttpParts): Promise<HttpServer> {
   const { config, schema, log } = parts;
-  const yoga = createGraphEndpoint(parts);
+  const { yoga, lane } = createGraphEndpoint(parts);
   const playground = config.graph.playground
     ? createPlayground({
         endpoint: '/graphql',
@@ -46,18 +46,22 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
   const state = { draining: false, answers: new Set<ServerResponse>() };
   const monitoring = monitoringRoutes(parts, state);
 
+  const answerGraph = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const info = requestInfo(request, config.http.trustProxy);
+    const progress = await lane.answer(request, response, info);
+    if (progress === 'answered') return;
+    response.setHeader('x-request-id', info.id);
+    state.answers.add(response);
+    response.on('close', () => state.answers.delete(response));
+    await yoga.handle(request, response, { info, progress });
+  };
+
   const server = createServer((request, response) => {
     if (state.draining) response.setHeader('connection', 'close');
     const path = request.url?.split('?')[0] ?? '/';
     const route = monitoring[path];
     if (route !== undefined) return void route(request, response);
-    if (path === '/graphql') {
-      const info = requestInfo(request, config.http.trustProxy);
-      response.setHeader('x-request-id', info.id);
-      state.answers.add(response);
-      response.on('close', () => state.answers.delete(response));
-      return void yoga.handle(request, response, { info });
-    }
+    if (path === '/graphql') return void answerGraph(request, response);
     if (playground?.handle(request, response)) return;
     sendJson(response, 404, { error: `There is nothing at ${path}. The graph is at /graphql.` });
   });

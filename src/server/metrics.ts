@@ -8,6 +8,7 @@ export class Metrics {
   readonly registry = new Registry();
   readonly operationSeconds: Histogram<'type' | 'outcome'>;
   readonly operationCost: Counter;
+  readonly directOperations: Counter;
   readonly rejectedRequests: Counter<'reason'>;
   readonly keyVerifications: Counter<'result'>;
   readonly sockets: Gauge;
@@ -25,6 +26,11 @@ export class Metrics {
     this.operationCost = new Counter({
       name: 'fairlead_operation_cost_total',
       help: 'Cost of all operations that were carried out.',
+      registers,
+    });
+    this.directOperations = new Counter({
+      name: 'fairlead_direct_operations_total',
+      help: 'Queries and commands over HTTP that were known already, and so took the short way.',
       registers,
     });
     this.rejectedRequests = new Counter({

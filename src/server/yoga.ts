@@ -7,13 +7,16 @@ import type { GraphContext } from '../graph/context.ts';
 import { type CostBudget, CostCalculator } from '../graph/cost.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import type { ServerContext } from './context.ts';
+import { DirectLane } from './direct-lane.ts';
 import type { Metrics } from './metrics.ts';
+import { Operations } from './operations.ts';
 import { useAuthentication } from './plugins/authentication.ts';
-import { useCompiledQueries } from './plugins/compiled-queries.ts';
-import { useCost } from './plugins/cost.ts';
+import { CostMeter, useCost } from './plugins/cost.ts';
 import { type ErrorPresenter, useErrors } from './plugins/errors.ts';
 import { useMetrics } from './plugins/metrics.ts';
 import { useOperationLimits } from './plugins/operation-limits.ts';
+import { useOperations } from './plugins/operations.ts';
+import { useProgress } from './plugins/progress.ts';
 import { useRequestBody } from './plugins/request-body.ts';
 import { useSubscriptionCredentials } from './plugins/subscription-credentials.ts';
 
@@ -32,11 +35,24 @@ export interface GraphParts {
 
 export type Yoga = YogaServerInstance<ServerContext, GraphContext>;
 
-/** The GraphQL endpoint: HTTP through `handle`, and the same steps for sockets through `getEnveloped`. */
-export function createGraphEndpoint(parts: GraphParts): Yoga {
+/** The GraphQL endpoint: HTTP through `lane` and `yoga.handle`, and the same steps for sockets through `getEnveloped`. */
+export interface GraphEndpoint {
+  readonly yoga: Yoga;
+  readonly lane: DirectLane;
+}
+
+export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
   const { config, schema, authenticator, budget, metrics, presenter, program, onRejected } = parts;
   const { allowedOrigins } = config.http;
-  return createYoga<ServerContext, GraphContext>({
+  const meter = new CostMeter({
+    limits: config.graph.cost,
+    budget,
+    calculator: new CostCalculator(schema),
+    onSpent: (cost) => metrics.operationCost.inc(cost),
+  });
+  const operations = new Operations({ meter, presenter, metrics });
+  const lane = new DirectLane({ config: config.http, schema, authenticator, operations, metrics, program });
+  const yoga = createYoga<ServerContext, GraphContext>({
     schema,
     graphqlEndpoint: '/graphql',
     graphiql: false,
@@ -63,18 +79,15 @@ export function createGraphEndpoint(parts: GraphParts): Yoga {
     },
     plugins: [
       useAuthentication({ authenticator, onRejected }),
+      useProgress(presenter),
       useRequestBody(config.http.maxBodyBytes),
       useOperationLimits(config.graph),
       useSubscriptionCredentials(),
       useErrors(presenter),
-      useCost({
-        limits: config.graph.cost,
-        budget,
-        calculator: new CostCalculator(schema),
-        onSpent: (cost) => metrics.operationCost.inc(cost),
-      }),
+      useCost(meter),
       useMetrics(metrics),
-      useCompiledQueries(),
+      useOperations({ operations, lane }),
     ],
   });
+  return { yoga, lane };
 }

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { startTestApp } from '../testkit/app.ts';
 import type { Client } from '../testkit/client.ts';
 
-// More than a query has to be executed to be compiled; src/server/plugins/compiled-queries.ts says how often that is.
+// More than a query has to be executed to be compiled; src/server/compiled-queries.ts says how often that is.
 const executions = 30;
 
 const app = await startTestApp();

@@ -12,10 +12,12 @@ import {
 } from 'graphql';
 import { createYoga } from 'graphql-yoga';
 import { pino } from 'pino';
+import { Histogram } from 'prom-client';
 import { describe, expect, it } from 'vitest';
 import { RequestError } from '../../src/graph/errors.ts';
-import { useCompiledQueries } from '../../src/server/plugins/compiled-queries.ts';
+import { Operations } from '../../src/server/operations.ts';
 import { ErrorPresenter, useErrors } from '../../src/server/plugins/errors.ts';
+import { useOperations } from '../../src/server/plugins/operations.ts';
 
 const inside = 'inside-of-the-server';
 
@@ -87,12 +89,24 @@ const schema = new GraphQLSchema({
 
 const logged: string[] = [];
 const log = pino({}, { write: (line: string) => void logged.push(line) });
+const presenter = new ErrorPresenter({ log, suggestions: true });
+const operationSeconds = new Histogram({
+  name: 'operation_seconds',
+  help: 'Not looked at.',
+  labelNames: ['type', 'outcome'],
+  registers: [],
+});
+const operations = new Operations({ meter: { spend: () => ({ cost: {} }) }, presenter, metrics: { operationSeconds } });
+const nothing = () => undefined;
 const yoga = createYoga({
   schema,
   logging: false,
   maskedErrors: false,
   context: { info: { id: 'of-the-request' } },
-  plugins: [useErrors(new ErrorPresenter({ log, suggestions: true })), useCompiledQueries()],
+  plugins: [
+    useErrors(presenter),
+    useOperations({ operations, lane: { learnOperation: nothing, learnMediaType: nothing } }),
+  ],
 });
 
 const send = async (query: string, variables: object = {}): Promise<string> => {

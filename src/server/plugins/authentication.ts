@@ -1,5 +1,5 @@
 import type { Plugin } from 'graphql-yoga';
-import type { Authenticator } from '../../access/authenticator.ts';
+import type { Authentication, Authenticator } from '../../access/authenticator.ts';
 import type { RejectionReason } from '../../access/credentials.ts';
 import type { RequestInfo } from '../../graph/request-info.ts';
 import { requestOrigin, type ServerContext } from '../context.ts';
@@ -26,18 +26,31 @@ interface Options {
   readonly onRejected: (reason: RejectionReason, info: RequestInfo) => void;
 }
 
+/** Whom the credential in a request's headers stands for now. */
+export const authenticateRequest = (
+  authenticator: Authenticator,
+  { req, info }: Pick<ServerContext, 'req' | 'info'>,
+): Promise<Authentication> => authenticator.authenticate((name) => req.headers[name], requestOrigin(req, info));
+
 /** Turns a request without a valid credential away with 401, before its body is read. */
 export const useAuthentication = ({ authenticator, onRejected }: Options): Plugin<object, ServerContext> => ({
   async onRequest({ request, serverContext, fetchAPI, endResponse }) {
     // A preflight carries no credential; CORS answers it.
     if (request.method === 'OPTIONS') return;
-    const { req, info } = serverContext;
-    const authenticate = () => authenticator.authenticate((name) => req.headers[name], requestOrigin(req, info));
-    const result = await authenticate();
+    const { info, progress } = serverContext;
+    if (progress?.failure !== undefined) return;
+    let result = progress?.authentication;
+    try {
+      result ??= await authenticateRequest(authenticator, serverContext);
+    } catch (reason) {
+      // Thrown here, it would be shown to the caller, with its stack.
+      serverContext.progress = { failure: { reason } };
+      return;
+    }
     if ('principal' in result) {
       serverContext.principal = result.principal;
       serverContext.principalNow = async () => {
-        const now = await authenticate();
+        const now = await authenticateRequest(authenticator, serverContext);
         if ('principal' in now) return now.principal;
         onRejected(now.rejected, info);
         return undefined;

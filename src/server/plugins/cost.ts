@@ -4,7 +4,7 @@ import type { GraphContext } from '../../graph/context.ts';
 import type { Balance, CostBudget, CostCalculator, CostLimits } from '../../graph/cost.ts';
 import { RequestError } from '../../graph/errors.ts';
 
-interface Options {
+interface Parts {
   readonly limits: CostLimits;
   readonly budget: CostBudget;
   readonly calculator: CostCalculator;
@@ -18,24 +18,41 @@ interface Operation {
   readonly contextValue: GraphContext;
 }
 
-/** Counts what each operation costs, refuses those that cost too much, and says so in `extensions.cost`. */
-export function useCost({ limits, budget, calculator, onSpent }: Options): Plugin<GraphContext> {
-  const report = (requested: number, remaining: number) => ({
-    requested,
-    maxPerOperation: limits.maxPerOperation,
-    remaining,
-    capacity: limits.capacity,
-    refillPerSecond: limits.perSecond,
-  });
+/** What an operation costs, for `extensions.cost`, and the answer to it when it costs too much. */
+export interface Spending {
+  readonly cost: object;
+  readonly refusal?: ExecutionResult;
+}
 
-  const spend = async (operation: Operation): Promise<{ refusal?: ExecutionResult; cost: object }> => {
+/** Counts what each operation costs, and refuses those that cost too much. */
+export class CostMeter {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  spend(operation: Operation): Spending | Promise<Spending> {
+    const { budget, calculator, limits } = this.#parts;
     const variables = (operation.variableValues ?? {}) as Record<string, unknown>;
     const requested = calculator.costOf(operation.document, operation.operationName, variables);
     const { credentialId } = operation.contextValue.principal;
-    const tooExpensive = requested > limits.maxPerOperation;
-    const balance: Balance = await budget.spend(credentialId, tooExpensive ? 0 : requested);
-    const cost = report(requested, balance.remaining);
-    if (tooExpensive) {
+    const balance = budget.spend(credentialId, requested > limits.maxPerOperation ? 0 : requested);
+    return balance instanceof Promise
+      ? balance.then((later) => this.#judge(requested, later))
+      : this.#judge(requested, balance);
+  }
+
+  #judge(requested: number, balance: Balance): Spending {
+    const { limits, onSpent } = this.#parts;
+    const cost = {
+      requested,
+      maxPerOperation: limits.maxPerOperation,
+      remaining: balance.remaining,
+      capacity: limits.capacity,
+      refillPerSecond: limits.perSecond,
+    };
+    if (requested > limits.maxPerOperation) {
       const message = `The operation costs ${requested}; at most ${limits.maxPerOperation} are allowed. Ask for fewer rows or fields.`;
       return { cost, refusal: refuse(new RequestError('OPERATION_TOO_EXPENSIVE', message, { cost }), cost) };
     }
@@ -51,27 +68,15 @@ export function useCost({ limits, budget, calculator, onSpent }: Options): Plugi
     }
     onSpent(requested);
     return { cost };
-  };
-
-  return {
-    async onExecute({ args, setResultAndStopExecution }) {
-      const { refusal, cost } = await spend(args);
-      if (refusal !== undefined) {
-        setResultAndStopExecution(refusal);
-        return;
-      }
-      return {
-        onExecuteDone: ({ result }) => {
-          if ('extensions' in result) result.extensions = { ...result.extensions, cost };
-          else Object.assign(result, { extensions: { cost } });
-        },
-      };
-    },
-    async onSubscribe({ args, setResultAndStopExecution }) {
-      const { refusal } = await spend(args);
-      if (refusal !== undefined) setResultAndStopExecution(refusal);
-    },
-  };
+  }
 }
+
+/** Refuses subscriptions that cost too much; operations pays for queries and commands. */
+export const useCost = (meter: CostMeter): Plugin<GraphContext> => ({
+  async onSubscribe({ args, setResultAndStopExecution }) {
+    const { refusal } = await meter.spend(args);
+    if (refusal !== undefined) setResultAndStopExecution(refusal);
+  },
+});
 
 const refuse = (error: RequestError, cost: object): ExecutionResult => ({ errors: [error], extensions: { cost } });

@@ -35,6 +35,11 @@ export class ErrorPresenter {
       extensions: { ...error.extensions, code },
     });
   }
+
+  presentResult(result: ExecutionResult, requestId: string): ExecutionResult {
+    if (result.errors === undefined) return result;
+    return { ...result, errors: result.errors.map((error) => this.present(error, requestId)) };
+  }
 }
 
 /** Where in the operation and in the answer it happened. */
@@ -69,12 +74,9 @@ function codeOf(error: GraphQLError): string {
   return 'GRAPHQL_VALIDATION_FAILED';
 }
 
-/** Presents the errors of documents that are refused and of every result, also of each event of a subscription. */
+/** Presents the errors of documents that are refused, and those of each event of a subscription. */
 export function useErrors(presenter: ErrorPresenter): Plugin<GraphContext> {
-  const clean = (result: ExecutionResult, { info }: GraphContext): ExecutionResult =>
-    result.errors === undefined
-      ? result
-      : { ...result, errors: result.errors.map((error) => presenter.present(error, info.id)) };
+  const clean = (result: ExecutionResult, { info }: GraphContext) => presenter.presentResult(result, info.id);
   return {
     onValidate:
       ({ context }) =>
@@ -83,11 +85,6 @@ export function useErrors(presenter: ErrorPresenter): Plugin<GraphContext> {
         const { info } = context as Partial<GraphContext>;
         if (!valid) setResult(result.map((error) => presenter.present(error, info?.id)));
       },
-    onExecute: () => ({
-      onExecuteDone: ({ args, result, setResult }) => {
-        if (isResult(result) && result.errors !== undefined) setResult(clean(result, args.contextValue));
-      },
-    }),
     onSubscribe: ({ args }) => ({
       onSubscribeResult: ({ result, setResult }) => {
         if (isResult(result) && result.errors !== undefined) setResult(clean(result, args.contextValue));

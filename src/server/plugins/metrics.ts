@@ -1,18 +1,8 @@
-import { getOperationAST } from 'graphql';
 import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Metrics } from '../metrics.ts';
 
-/** Times queries and commands, and counts the subscriptions that run. */
-export const useMetrics = ({ operationSeconds, subscriptions }: Metrics): Plugin => ({
-  onExecute({ args }) {
-    const type = getOperationAST(args.document, args.operationName)?.operation ?? 'unknown';
-    const stop = operationSeconds.startTimer({ type });
-    return {
-      onExecuteDone: ({ result }) => {
-        stop({ outcome: !isAsyncIterable(result) && result.errors ? 'error' : 'success' });
-      },
-    };
-  },
+/** Counts the subscriptions that run. */
+export const useMetrics = ({ subscriptions }: Metrics): Plugin => ({
   onSubscribe: () => {
     let running = false;
     const end = (): void => {

@@ -6,22 +6,30 @@ import type { ServerContext } from '../context.ts';
 const badRequest = (status: number, code: string, message: string): GraphQLError =>
   new GraphQLError(message, { extensions: { code, http: { status } } });
 
+/** Whether the body of a request is said to be JSON: a page of another origin can send other types unasked. */
+export function isJson({ headers }: IncomingMessage): boolean {
+  const type = headers['content-type'];
+  if (type === 'application/json') return true;
+  const name = type?.split(';')[0]?.trim().toLowerCase();
+  return name === 'application/json' || name === 'application/graphql+json';
+}
+
+/** What the body of a POST asks for. yoga checks the fields. */
+export async function readParams(request: IncomingMessage, maxBytes: number): Promise<GraphQLParams> {
+  if (!isJson(request)) {
+    throw badRequest(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body has to be of type application/json.');
+  }
+  return parseParams(await readBody(request, maxBytes));
+}
+
 /**
- * Reads a GET from its URL, and the body of a POST: JSON only, since a page of another origin can send other types
- * without being asked first, and no longer than allowed. yoga's own limit copies every body through another request and
- * stream, which costs more than reading it.
+ * Reads a GET from its URL, and the body of a POST, no longer than allowed. yoga's own limit copies every body through
+ * another request and stream, which costs more than reading it.
  */
 export const useRequestBody = (maxBytes: number): Plugin<object, ServerContext> => ({
-  onRequestParse({ request, serverContext, setRequestParser }) {
-    if (request.method === 'GET') setRequestParser(() => parseUrl(serverContext.req.url ?? ''));
-    if (request.method !== 'POST') return;
-    const type = serverContext.req.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
-    setRequestParser(async () => {
-      if (type !== 'application/json' && type !== 'application/graphql+json') {
-        throw badRequest(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body has to be of type application/json.');
-      }
-      return parseParams(await readBody(serverContext.req, maxBytes));
-    });
+  onRequestParse({ request, serverContext: { req, progress }, setRequestParser }) {
+    if (request.method === 'GET') setRequestParser(() => parseUrl(req.url ?? ''));
+    if (request.method === 'POST') setRequestParser(() => progress?.params ?? readParams(req, maxBytes));
   },
 });
 
@@ -79,6 +87,5 @@ function parseParams(text: string): GraphQLParams {
   if (typeof body !== 'object' || body === null) {
     throw badRequest(400, 'BAD_REQUEST', 'The body has to be a JSON object with the field "query".');
   }
-  // yoga checks the fields.
   return body;
 }
