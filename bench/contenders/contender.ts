@@ -4,9 +4,18 @@ import type {
   ObservedTenant,
   ObservedTenantPage,
 } from '../harness/dataset.ts';
-import type { ObservedKey } from '../harness/keys.ts';
+import type { ObservedKey, ObservedKeyPage } from '../harness/keys.ts';
 
-export const operationNames = ['tenant', 'tenantPage', 'groups', 'createTenant', 'verifyKey', 'verifySeenKey'] as const;
+export const operationNames = [
+  'tenant',
+  'tenantPage',
+  'groups',
+  'createTenant',
+  'keyPage',
+  'keyPageByName',
+  'verifyKey',
+  'verifySeenKey',
+] as const;
 
 export type OperationName = (typeof operationNames)[number];
 
@@ -15,6 +24,8 @@ export const operationTitles: Readonly<Record<OperationName, string>> = {
   tenantPage: 'a page of 50 tenants, each with its group',
   groups: '11 groups, each with its first 10 tenants and their count',
   createTenant: 'creating a tenant',
+  keyPage: 'a page of 50 of 100,000 keys: those that are active, newest first',
+  keyPageByName: 'a page of 50 of 100,000 keys: those of a name that begins so, by name',
   verifyKey: 'verifying one of 100,000 keys, nothing cached',
   verifySeenKey: 'verifying one of 1,000 keys that were seen before',
 };
@@ -26,6 +37,8 @@ export const secretPlaceholder = '@secret@';
 
 /** One operation as one server spells it: the body to send and how to read the answer. */
 export interface Operation<Observed> {
+  /** Where it is sent, if not to the path of the server. */
+  readonly path?: string;
   /** JSON text with placeholders. */
   readonly bodyTemplate: string;
   /** Throws when the answer does not have the expected shape. */
@@ -37,6 +50,8 @@ export interface Operations {
   readonly tenantPage: Operation<ObservedTenantPage>;
   readonly groups: Operation<readonly ObservedGroupWithTenants[]>;
   readonly createTenant: Operation<ObservedCreation>;
+  readonly keyPage: Operation<ObservedKeyPage>;
+  readonly keyPageByName: Operation<ObservedKeyPage>;
   readonly verifyKey: Operation<ObservedKey>;
   readonly verifySeenKey: Operation<ObservedKey>;
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { ObservedCreation, ObservedTenant } from '../harness/dataset.ts';
-import { pepper } from '../harness/keys.ts';
-import type { Contender } from './contender.ts';
+import { keyNameStart, type ObservedKeyPage, pepper } from '../harness/keys.ts';
+import type { Contender, Operation } from './contender.ts';
 import { namePlaceholder, normaliseInstant, operation, requireId, secretPlaceholder } from './contender.ts';
+import { type ListedKeyAnswer, readListedKey } from './key-page.ts';
 import { type KeyAnswer, readKey } from './verify-key.ts';
 
 interface TenantAnswer extends ObservedTenant {
@@ -41,6 +42,15 @@ interface CreateAnswer {
   readonly data: { readonly createTenant: { readonly tenant: { readonly id: string } & ObservedCreation } };
 }
 
+interface KeyPageAnswer {
+  readonly data: {
+    readonly apiKeys: {
+      readonly edges: readonly { readonly node: ListedKeyAnswer }[];
+      readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string };
+    };
+  };
+}
+
 const adminKey = randomBytes(32).toString('hex');
 
 const tenantFields = 'id name weight status createdAt fairshareGroup { id name weight }';
@@ -65,6 +75,23 @@ const verifyKey = operation(
   },
   ({ data }: { readonly data: { readonly verifyKey: KeyAnswer } }) => readKey(data.verifyKey),
 );
+
+const keyPage = (variables: {
+  readonly filter: object;
+  readonly orderBy: { readonly field: string; readonly direction: string };
+}): Operation<ObservedKeyPage> =>
+  operation(
+    {
+      query: `query ($filter: ApiKeyFilter, $orderBy: ApiKeyOrder) { apiKeys(first: 50, filter: $filter, orderBy: $orderBy) {
+        edges { node { id name kind state scopes tenantId createdAt expiresAt } } pageInfo { hasNextPage endCursor } } }`,
+      variables,
+    },
+    ({ data: { apiKeys } }: KeyPageAnswer) => ({
+      keys: apiKeys.edges.map(({ node }) => readListedKey(node)),
+      hasNextPage: apiKeys.pageInfo.hasNextPage,
+      hasEndCursor: apiKeys.pageInfo.endCursor !== '',
+    }),
+  );
 
 /** This repository's server as it is deployed: authentication, limits and cost counting are on. */
 export const fairlead: Contender = {
@@ -133,6 +160,11 @@ export const fairlead: Contender = {
         return { name: createTenant.tenant.name, weight: createTenant.tenant.weight };
       },
     ),
+    keyPage: keyPage({ filter: { states: ['ACTIVE'] }, orderBy: { field: 'CREATED_AT', direction: 'DESC' } }),
+    keyPageByName: keyPage({
+      filter: { name: { startsWith: keyNameStart } },
+      orderBy: { field: 'NAME', direction: 'ASC' },
+    }),
     verifySeenKey: verifyKey,
   }),
 };

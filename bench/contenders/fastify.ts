@@ -1,10 +1,26 @@
-import { pepper } from '../harness/keys.ts';
-import { type Contender, operation, secretPlaceholder } from './contender.ts';
+import { keyNameStart, type ObservedKeyPage, pepper } from '../harness/keys.ts';
+import { type Contender, type Operation, operation, secretPlaceholder } from './contender.ts';
+import { type ListedKeyAnswer, readListedKey } from './key-page.ts';
 import { type KeyAnswer, readKey } from './verify-key.ts';
 
 const verifyKey = operation({ key: secretPlaceholder }, (answer: KeyAnswer) => readKey(answer));
 
-/** A hand-written look-up of keys: what a gateway's team would otherwise write. It has no credentials of its own. */
+interface KeyPageAnswer {
+  readonly keys: readonly ListedKeyAnswer[];
+  readonly hasNextPage: boolean;
+  readonly endCursor: string;
+}
+
+const keyPage = (path: string, request: Readonly<Record<string, unknown>>): Operation<ObservedKeyPage> => ({
+  path,
+  ...operation(request, ({ keys, hasNextPage, endCursor }: KeyPageAnswer) => ({
+    keys: keys.map(readListedKey),
+    hasNextPage,
+    hasEndCursor: endCursor !== '',
+  })),
+});
+
+/** Hand-written look-ups and lists of keys: what a team would otherwise write. It has no credentials of its own. */
 export const fastify: Contender = {
   name: 'fastify',
   script: 'servers/fastify.ts',
@@ -16,5 +32,10 @@ export const fastify: Contender = {
   }),
   path: '/verify',
   headers: {},
-  operations: () => ({ verifyKey, verifySeenKey: verifyKey }),
+  operations: () => ({
+    verifyKey,
+    verifySeenKey: verifyKey,
+    keyPage: keyPage('/keys/active', { first: 50 }),
+    keyPageByName: keyPage('/keys/by-name', { first: 50, startsWith: keyNameStart }),
+  }),
 };

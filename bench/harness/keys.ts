@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import type { Client } from 'pg';
 import { checksum, hashSecret } from '../../src/access/secrets.ts';
-import { tenantCount, tenantName } from './dataset.ts';
+import { pageLength, tenantCount, tenantName } from './dataset.ts';
 
 export const keyCount = 100_000;
 
@@ -48,6 +48,46 @@ export const expectedKey = (number: number): ObservedKey => ({
   tenantName: tenantName(tenantNumberOf(number)),
   userExternalId: `user-${tenantNumberOf(number)}`,
 });
+
+/** A key as lists show it. */
+export interface ObservedListedKey {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly scopes: readonly string[];
+  /** ISO 8601 in UTC with milliseconds. */
+  readonly expiresAt: string;
+}
+
+export interface ObservedKeyPage {
+  readonly keys: readonly ObservedListedKey[];
+  readonly hasNextPage: boolean;
+  readonly hasEndCursor: boolean;
+}
+
+/** Of 100 keys. */
+export const keyNameStart = 'key-0543';
+const firstNumberOfNameStart = 54_300;
+
+/** The higher the number, the older the key; the first has the number 1. */
+export const lastOfKeyPage = keyName(pageLength);
+export const lastOfKeyPageByName = keyName(firstNumberOfNameStart + pageLength - 1);
+
+const keyPageFrom = (first: number): ObservedKeyPage => ({
+  keys: Array.from({ length: pageLength }, (_, index) => ({
+    name: keyName(first + index),
+    kind: 'USER',
+    state: 'ACTIVE',
+    scopes,
+    expiresAt,
+  })),
+  hasNextPage: true,
+  hasEndCursor: true,
+});
+
+export const expectedKeyPage = (): ObservedKeyPage => keyPageFrom(1);
+
+export const expectedKeyPageByName = (): ObservedKeyPage => keyPageFrom(firstNumberOfNameStart);
 
 /** Makes a user in each tenant, and keys for the users. The tenants have to be there. */
 export async function seedKeys(client: Client): Promise<void> {

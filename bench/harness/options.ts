@@ -35,7 +35,8 @@ export const usage = `npm run bench -- [options]
 
   --suites a,b          comparisons: peers, fence (default: all; peers with --only, --operations and --profile)
   --only a,b            servers to measure: fairlead, fairlead-uncached, postgraphile, floor, fastify (default: all)
-  --operations a,b      tenant, tenantPage, groups, createTenant, verifyKey, verifySeenKey (default: all)
+  --operations a,b      tenant, tenantPage, groups, createTenant, keyPage, keyPageByName, verifyKey,
+                        verifySeenKey (default: all)
   --rounds n            measurements of every server and operation (default 5)
   --seconds n           length of one measurement (default 4)
   --warm-up n           seconds of load before the first one (default 5)

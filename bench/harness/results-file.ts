@@ -73,8 +73,9 @@ const aboutPeers = `What the servers do is not the same:
   transaction; the other servers insert the tenant and nothing else.
 - **postgraphile** has no authentication, no row-level security (so no transaction around its reads) and no limits here.
 - **fairlead-uncached** is fairlead with FAIRLEAD_KEY_CACHE_ENTRIES=0: every key is looked up in the database.
-- **fastify** is a hand-written look-up of a key's hash, with HMAC, joins and checks, that remembers nothing. It has no
-  credentials, scopes, schedules, origins or use counts to look after.
+- **fastify** is a hand-written look-up of a key's hash, with HMAC, joins and checks, that remembers nothing, and two
+  hand-written lists of keys, each with its one filter and its one order. It has no credentials, scopes, schedules,
+  origins or use counts to look after.
 - **floor** executes no GraphQL: one hand-written, prepared SQL statement builds each answer as JSON text.
 
 CPU is per request, of all threads of the server process; of Postgres, all its processes. SQL statements include

@@ -7,6 +7,7 @@ import { runFenceSuite } from '../suites/fence.ts';
 import { onCleanup } from './cleanup.ts';
 import { type BenchDatabase, prepareDatabase } from './database.ts';
 import { pageLength, seededGroupCount, tenantName } from './dataset.ts';
+import { lastOfKeyPage, lastOfKeyPageByName } from './keys.ts';
 import type { LoadOrder, Measurement } from './load-protocol.ts';
 import type { Options } from './options.ts';
 import { type LoadGenerator, type RunningServer, startLoadGenerator, startServer } from './processes.ts';
@@ -22,6 +23,8 @@ const markers: Readonly<Record<OperationName, string>> = {
   tenantPage: tenantName(pageLength),
   groups: tenantName(10 * seededGroupCount),
   createTenant: namePlaceholder,
+  keyPage: lastOfKeyPage,
+  keyPageByName: lastOfKeyPageByName,
   verifyKey: namePlaceholder,
   verifySeenKey: namePlaceholder,
 };
@@ -31,6 +34,8 @@ const names: Readonly<Record<OperationName, LoadOrder['names']>> = {
   tenantPage: 'tenants',
   groups: 'tenants',
   createTenant: 'fresh',
+  keyPage: 'tenants',
+  keyPageByName: 'tenants',
   verifyKey: 'keys',
   verifySeenKey: 'seenKeys',
 };
@@ -76,7 +81,7 @@ async function measure(
   if (spelled === undefined) return undefined;
   try {
     return await load.measure({
-      target: server.target,
+      target: { ...server.target, path: spelled.path ?? server.target.path },
       variants: [{ headers: server.target.headers, bodyTemplate: spelled.bodyTemplate, marker: markers[operation] }],
       names: names[operation],
       connectionCount: options.connectionCount,

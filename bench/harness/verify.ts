@@ -1,6 +1,6 @@
 /** One pass over every operation before anything is measured: the answers must hold the seeded rows, all of them. */
 import { deepStrictEqual } from 'node:assert';
-import type { Contender, DatabaseFacts, OperationName, Operations } from '../contenders/contender.ts';
+import type { DatabaseFacts, OperationName, Operations } from '../contenders/contender.ts';
 import { idPlaceholder, namePlaceholder, operationNames, secretPlaceholder } from '../contenders/contender.ts';
 import {
   createdNamePrefix,
@@ -10,8 +10,8 @@ import {
   expectedTenantPage,
   tenantName,
 } from './dataset.ts';
-import { KeepAliveClient } from './keep-alive-client.ts';
-import { expectedKey, keySecret } from './keys.ts';
+import { KeepAliveClient, requestHead } from './keep-alive-client.ts';
+import { expectedKey, expectedKeyPage, expectedKeyPageByName, keySecret } from './keys.ts';
 import type { RunningServer } from './processes.ts';
 import type { StatementCosts, StatementCounter } from './statement-counter.ts';
 
@@ -32,6 +32,8 @@ function compare(operations: Partial<Operations>, name: OperationName, createdNa
   if (name === 'createTenant') deepStrictEqual(operations.createTenant?.read(body), expectedCreation(createdName));
   // The order of the groups themselves is each server's own.
   if (name === 'groups') deepStrictEqual([...(operations.groups?.read(body) ?? [])].sort(byName), expectedGroups());
+  if (name === 'keyPage') deepStrictEqual(operations.keyPage?.read(body), expectedKeyPage());
+  if (name === 'keyPageByName') deepStrictEqual(operations.keyPageByName?.read(body), expectedKeyPageByName());
   if (name === 'verifyKey') deepStrictEqual(operations.verifyKey?.read(body), expectedKey(verifiedKeyNumber));
   if (name === 'verifySeenKey') deepStrictEqual(operations.verifySeenKey?.read(body), expectedKey(verifiedKeyNumber));
 }
@@ -45,7 +47,7 @@ const isCheaper = (left: StatementCosts, right: StatementCosts): boolean =>
   (left.statementCount === right.statementCount && left.parseCount < right.parseCount);
 
 async function verifyOperation(
-  contender: Contender,
+  { contender, target }: RunningServer,
   client: KeepAliveClient,
   operations: Partial<Operations>,
   name: OperationName,
@@ -53,6 +55,7 @@ async function verifyOperation(
 ): Promise<StatementCosts | undefined> {
   const spelled = operations[name];
   if (spelled === undefined) return undefined;
+  const head = requestHead({ ...target, path: spelled.path ?? target.path });
   let costs: StatementCosts | undefined;
   for (let repetition = 1; repetition <= repetitions; repetition += 1) {
     counter.reset();
@@ -61,7 +64,7 @@ async function verifyOperation(
       .replaceAll(secretPlaceholder, keySecret(verifiedKeyNumber))
       .replaceAll(namePlaceholder, name === 'createTenant' ? createdName : tenantName(verifiedTenantNumber))
       .replaceAll(idPlaceholder, crypto.randomUUID());
-    const answer = await client.send(body);
+    const answer = await client.send(body, head);
     const text = answer.body.toString('utf8');
     try {
       deepStrictEqual(answer.status, 200);
@@ -88,7 +91,7 @@ export async function verifyServer(
   try {
     const costs: Partial<Record<OperationName, StatementCosts>> = {};
     for (const name of operationNames) {
-      const own = await verifyOperation(server.contender, client, operations, name, counter);
+      const own = await verifyOperation(server, client, operations, name, counter);
       if (own !== undefined) costs[name] = own;
     }
     return costs;

@@ -1,4 +1,4 @@
-/** The look-up of a key as a team would write it for itself: Fastify and one prepared statement. */
+/** Keys as a team would write them for itself: Fastify, and one prepared statement for the look-up and for each list. */
 import { createHmac, createSecretKey, hash } from 'node:crypto';
 import { fastify } from 'fastify';
 import { Pool } from 'pg';
@@ -50,7 +50,72 @@ function refusalOf(row: KeyRow, now: Date): string | null {
   return row.userStatus === 'DEACTIVATED' ? 'USER_DEACTIVATED' : null;
 }
 
+interface ListedRow {
+  readonly id: string;
+  readonly name: string;
+  readonly nameFolded: string;
+  readonly kind: string;
+  readonly scopes: readonly string[];
+  readonly tenantId: string | null;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly disabledAt: Date | null;
+  readonly revokedAt: Date | null;
+  readonly retiringUntil: Date | null;
+}
+
+const listed = `
+  select id, name, name_folded as "nameFolded", kind, scopes, tenant_id as "tenantId", created_at as "createdAt",
+    expires_at as "expiresAt", disabled_at as "disabledAt", revoked_at as "revokedAt", retiring_until as "retiringUntil"
+  from api_key`;
+
+const activeKeys = `${listed}
+  where revoked_at is null and disabled_at is null and (expires_at is null or expires_at > now() + interval '7 days')
+    and (retiring_until is null or retiring_until <= now())
+  order by created_at desc, id desc limit $1`;
+
+const keysByName = `${listed}
+  where name_folded >= $1 and name_folded < $2 order by name_folded, id limit $3`;
+
+const lastCharacter = '\u{10ffff}';
+const expiringMs = 7 * 24 * 60 * 60 * 1_000;
+
+function stateOf({ revokedAt, expiresAt, disabledAt, retiringUntil }: ListedRow, now: Date): string {
+  if (revokedAt !== null) return 'REVOKED';
+  if (expiresAt !== null && expiresAt <= now) return 'EXPIRED';
+  if (disabledAt !== null) return 'DISABLED';
+  if (retiringUntil !== null && retiringUntil > now) return 'ROTATING';
+  return expiresAt !== null && expiresAt.getTime() <= now.getTime() + expiringMs ? 'EXPIRING' : 'ACTIVE';
+}
+
+/** @param rows one more than the page holds, if there are more */
+function pageOf(rows: readonly ListedRow[], first: number, cursorOf: (row: ListedRow) => string) {
+  const now = new Date();
+  const shown = rows.slice(0, first);
+  const last = shown.at(-1);
+  return {
+    keys: shown.map((row) => {
+      const { id, name, kind, scopes, tenantId, createdAt, expiresAt } = row;
+      return { id, name, kind, state: stateOf(row, now), scopes, tenantId, createdAt, expiresAt };
+    }),
+    hasNextPage: rows.length > first,
+    endCursor: last === undefined ? '' : Buffer.from(`${cursorOf(last)} ${last.id}`).toString('base64url'),
+  };
+}
+
 const server = fastify();
+
+server.post<{ Body: { readonly first: number } }>('/keys/active', async ({ body: { first } }) => {
+  const { rows } = await pool.query<ListedRow>({ name: 'activeKeys', text: activeKeys, values: [first + 1] });
+  return pageOf(rows, first, ({ createdAt }) => createdAt.toISOString());
+});
+
+server.post<{ Body: { readonly first: number; readonly startsWith: string } }>('/keys/by-name', async (request) => {
+  const { first, startsWith } = request.body;
+  const values = [startsWith, `${startsWith}${lastCharacter}`, first + 1];
+  const { rows } = await pool.query<ListedRow>({ name: 'keysByName', text: keysByName, values });
+  return pageOf(rows, first, ({ nameFolded }) => nameFolded);
+});
 
 server.post<{ Body: VerifyRequest }>('/verify', async (request) => {
   const secretHash = createHmac('sha256', pepper)
