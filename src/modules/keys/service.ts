@@ -5,12 +5,13 @@ import { hashSecret, makeSecret, startOf } from '../../access/secrets.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import { ConfigError } from '../../config/error.ts';
 import type { KeyPrefixes } from '../../config/keys.ts';
-import { type Database, isUniqueViolation } from '../../database/database.ts';
+import type { Database } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { KeyEnvironment, KeyKind, SecretOrigin } from '../../database/generated/enums.ts';
 import type { Reader } from '../../database/reader.ts';
 import { type Change, type ChangedRow, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
+import { orTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
 import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
@@ -27,6 +28,7 @@ import { type ApiKeyRow, type ApiKeySecretRow, apiKeySecrets, apiKeys } from './
 import { LastAdminKeyError } from './errors.ts';
 import { refuseEscalation } from './escalation.ts';
 import { type KeyFilter, keyConditions } from './filter.ts';
+import { claimSecret, secretInUse } from './imports.ts';
 import type { CreateKey, KeyReference, RevokeKey, UpdateKey } from './input.ts';
 import { checkKind, holdOwners, issuesOfDetails, scopesOf, throwIfAny } from './new-key.ts';
 import { stateOf } from './states.ts';
@@ -52,8 +54,9 @@ type Changed<Payload> = Change<Payload> & { readonly changed: ChangedRow };
 /** A secret that is about to be stored. */
 interface NewSecret {
   readonly plain: OneTimeSecret | null;
+  readonly sha256: Buffer;
+  readonly origin: SecretOrigin;
   readonly start: string;
-  readonly stored: { hash: Uint8Array<ArrayBuffer>; hashScheme: string; origin: SecretOrigin; start: string };
 }
 
 interface Parts {
@@ -247,39 +250,43 @@ export class KeyService {
 
   /** @throws {ValidationError} when the caller's own secret is for the other environment */
   makeSecret(kind: KeyKind, environment: KeyEnvironment | null, existing?: ExistingSecret | null): NewSecret {
-    const { hasher, pepperVersion, prefixes } = this.#parts;
+    const { prefixes } = this.#parts;
     const prefix = prefixOf(prefixes, kind, environment);
-    const stored = (sha256: Buffer, origin: SecretOrigin, start: string) => {
-      const { hash, scheme } = hasher.hash(sha256, pepperVersion());
-      return { start, stored: { hash, hashScheme: scheme, origin, start } };
-    };
     if (typeof existing?.sha256 === 'string') {
-      return { plain: null, ...stored(Buffer.from(existing.sha256, 'hex'), 'HASH_ONLY', '') };
+      return { plain: null, sha256: Buffer.from(existing.sha256, 'hex'), origin: 'HASH_ONLY', start: '' };
     }
     if (typeof existing?.text === 'string') {
       const { text } = existing;
       if (environment !== null) refuseOtherEnvironment(prefixes, kind, environment, text);
       const start = text.startsWith(prefix) ? startOf(text, prefix) : text.slice(0, 4);
-      return { plain: null, ...stored(hashSecret(text), 'PROVIDED', start) };
+      return { plain: null, sha256: hashSecret(text), origin: 'PROVIDED', start };
     }
     const plain = makeSecret(prefix);
-    return { plain: new OneTimeSecret(plain), ...stored(hashSecret(plain), 'GENERATED', startOf(plain, prefix)) };
+    return {
+      plain: new OneTimeSecret(plain),
+      sha256: hashSecret(plain),
+      origin: 'GENERATED',
+      start: startOf(plain, prefix),
+    };
   }
 
+  /** @throws {ValidationError} when the caller's own secret is in use */
   async storeSecret(
-    { transaction, now }: CommandScope,
+    scope: CommandScope,
     key: Pick<ApiKeyRow, 'id' | 'tenantId'>,
-    { stored }: NewSecret,
-  ) {
-    try {
-      await transaction.prisma.apiKeySecret.create({
-        data: { id: newId(), keyId: key.id, tenantId: key.tenantId, ...stored, createdAt: now },
+    { sha256, origin, start }: NewSecret,
+  ): Promise<void> {
+    const { hasher, pepperVersion } = this.#parts;
+    const { hash, scheme } =
+      origin === 'GENERATED' ? hasher.hash(sha256, pepperVersion()) : await claimSecret(scope, hasher, sha256);
+    const data = { keyId: key.id, tenantId: key.tenantId, hash, hashScheme: scheme, origin, start };
+    await orTaken(
+      secretInUse,
+      scope.transaction.prisma.apiKeySecret.create({
+        data: { id: newId(), ...data, createdAt: scope.now },
         select: { id: true },
-      });
-    } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
-      throw invalid(['existingSecret'], 'SECRET_IN_USE', 'This secret was given to a key before; use another one.');
-    }
+      }),
+    );
   }
 
   /**

@@ -1,9 +1,11 @@
+import { hash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
-import { startTestApp } from '../../testkit/app.ts';
+import { startTestApp, type TestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { Commands } from '../../testkit/commands.ts';
-import { peppers, verify } from '../../testkit/keys.ts';
+import { whileHeld } from '../../testkit/held.ts';
+import { makeKey, peppers, verify } from '../../testkit/keys.ts';
 import { Seed } from '../../testkit/seed.ts';
 
 const environment = (count: number, first = 1) => ({
@@ -127,5 +129,83 @@ describe('a new installation', () => {
       where: { keyId: decodeId('ApiKey', id) },
     });
     expect(hashScheme).toBe('2');
+  });
+});
+
+describe('a secret that is brought along', () => {
+  const sharedSecret = 'a-secret-of-another-system-0123456789abcdef';
+  const inUse = { issues: [{ rule: 'SECRET_IN_USE', path: ['existingSecret'] }] };
+
+  /** A new installation under pepper 1, and a second program on it that knows pepper 2 as well. */
+  async function twoPrograms() {
+    const older = await startTestApp({ environment: environment(1) });
+    const newer = await startTestApp({ sameDatabaseAs: older, clock: older.clock, environment: environment(2) });
+    const seedOfBoth = new Seed(older);
+    const { id } = await seedOfBoth.tenant();
+    const take = ({ operator, ofTenant }: TestApp, existingSecret: object, ownTenantId?: string) =>
+      commands.run(
+        ownTenantId === undefined ? operator : ofTenant(decodeId('Tenant', ownTenantId), 'keys:write', 'models:read'),
+        'createKey',
+        { kind: 'TENANT', name: 'taken over', tenantId: ownTenantId ?? id, scopes: ['models:read'], existingSecret },
+      );
+    const changePepper = async () => {
+      expect(await commands.run(newer.operator, 'changePepper', { version: 2 })).toMatchObject({
+        status: { currentVersion: 2 },
+      });
+    };
+    const schemes = async () => (await statusOf(newer)).schemes;
+    return { older, newer, seed: seedOfBoth, take, changePepper, schemes };
+  }
+
+  it('is refused a second time whatever pepper it is under, as text or as hash, also from another tenant', async () => {
+    const { older, newer, seed, take, changePepper, schemes } = await twoPrograms();
+    const other = await seed.tenant();
+    expect(await take(older, { text: sharedSecret })).toMatchObject({ key: { kind: 'TENANT' } });
+    await changePepper();
+    await expect.poll(schemes).toEqual([{ scheme: '1.2', secretCount: 1 }]);
+    const hashed = { sha256: hash('sha256', sharedSecret) };
+    for (const existing of [{ text: sharedSecret }, hashed]) {
+      expect(await take(newer, existing)).toMatchObject(inUse);
+      expect(await take(newer, existing, other.id)).toMatchObject(inUse);
+    }
+    const { key } = await makeKey(newer.operator, {
+      kind: 'TENANT',
+      name: 'own',
+      tenantId: other.id,
+      scopes: ['models:read'],
+    });
+    const rotated = await commands.run(newer.operator, 'rotateKey', { keyId: key.id, existingSecret: hashed });
+    expect(rotated).toMatchObject(inUse);
+  });
+
+  it('goes to one of two keys that take it at the same moment, in programs of different peppers', async () => {
+    const { older, newer, take, changePepper, schemes } = await twoPrograms();
+    // Nobody can write a secret yet, so the program of the older pepper looks before the pepper is changed, and writes
+    // after the other has looked.
+    const answers = await whileHeld(
+      older,
+      ['LOCK TABLE api_key_secret IN SHARE MODE', []],
+      [
+        { start: () => take(older, { text: sharedSecret }), waiting: 1 },
+        {
+          start: async () => {
+            await changePepper();
+            return take(newer, { text: sharedSecret });
+          },
+          waiting: 2,
+        },
+      ],
+    );
+    expect(answers).toMatchObject([{ key: { kind: 'TENANT' } }, inUse]);
+    expect(await schemes()).toEqual([{ scheme: '1', secretCount: 1 }]);
+  });
+
+  it('is not taken by a program that lacks the current pepper, and so cannot know whether it is in use', async () => {
+    const { older, newer, take, changePepper, schemes } = await twoPrograms();
+    await changePepper();
+    expect(await take(newer, { text: sharedSecret })).toMatchObject({ key: { kind: 'TENANT' } });
+    await expect(take(older, { text: sharedSecret })).rejects.toThrow();
+    expect(older.logged.join()).toContain('There is no pepper of version 2');
+    expect(await schemes()).toEqual([{ scheme: '2', secretCount: 1 }]);
   });
 });
