@@ -12,7 +12,9 @@ import { startHousekeeping } from './database/housekeeping.ts';
 import { applyMigrations, migrationsAreApplied } from './database/migrations.ts';
 import { type Clock, type Services, systemClock } from './graph/context.ts';
 import { LocalCostBudget } from './graph/cost.ts';
+import { CredentialWatch } from './live/credential-watch.ts';
 import { EventBus } from './live/event-bus.ts';
+import { systemTimers, type Timers } from './live/timers.ts';
 import { AppService } from './modules/apps/service.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
@@ -55,6 +57,8 @@ export interface App {
 export interface AppOptions {
   /** Default: the system's. */
   readonly clock?: Clock;
+  /** Default: the system's. */
+  readonly timers?: Timers;
   /** Credentials that are accepted besides the root admin keys. */
   readonly credentialSources?: readonly CredentialSource[];
   /** Default: JSON lines on standard output, at the level of the configuration. */
@@ -74,6 +78,7 @@ type Closer = () => unknown;
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const clock = options.clock ?? systemClock;
+  const timers = options.timers ?? systemTimers;
   const log = options.log ?? pino({ level: config.logLevel });
   const closers: Closer[] = [];
   const closeAll = async (): Promise<void> => {
@@ -154,6 +159,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const logins = new LoginSource(config.oidcIssuers, { directory, clock, log });
     const [sealingKey, ...olderSealingKeys] = config.keys.sealingKeys;
     const sealer = new Sealer([sealingKey ?? (await readOrMakeSealingKey(config.home)), ...olderSealingKeys]);
+    const credentialWatch = new CredentialWatch({ events, clock, timers, log });
+    closers.push(() => credentialWatch.close());
     const server = await listen({
       config,
       schema,
@@ -165,6 +172,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
         keys.credentials,
         ...(options.credentialSources ?? []),
       ]),
+      credentialWatch,
       budget: new LocalCostBudget(config.graph.cost, clock),
       presenter: new ErrorPresenter({ log, suggestions: config.graph.suggestions }),
       program: { services, database, audit, clock, sealer },

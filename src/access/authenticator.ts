@@ -20,6 +20,13 @@ export interface CredentialSource {
 
 export type Authentication = { readonly principal: Principal } | { readonly rejected: RejectionReason };
 
+/** A credential as it was sent. Whom it stands for can change as long as its subscriptions run. */
+export interface PresentedCredential {
+  /** The same for the same credential from the same place. It holds the secret: to compare with, never to show. */
+  readonly identity: string;
+  authenticate(): Promise<Authentication>;
+}
+
 /** Turns a credential into a principal by asking each source that reads the place where it was found. */
 export class Authenticator {
   readonly #sources: readonly CredentialSource[];
@@ -28,10 +35,25 @@ export class Authenticator {
     this.#sources = sources;
   }
 
-  /** @param read gives a header, or a field of `connection_init`, by its lower-case name */
-  async authenticate(read: (name: string) => unknown, from: RequestOrigin = {}): Promise<Authentication> {
+  /**
+   * The credential that is found, which can be looked at again.
+   *
+   * @param read gives a header, or a field of `connection_init`, by its lower-case name
+   */
+  present(read: (name: string) => unknown, from: RequestOrigin = {}): PresentedCredential {
     const credential = findCredential(read);
-    if (typeof credential === 'string') return { rejected: credential };
+    if (typeof credential === 'string') {
+      return { identity: credential, authenticate: async () => ({ rejected: credential }) };
+    }
+    return {
+      get identity() {
+        return JSON.stringify([credential.place, credential.secret, from.origin, from.ipAddress]);
+      },
+      authenticate: () => this.#authenticate(credential, from),
+    };
+  }
+
+  async #authenticate(credential: Credential, from: RequestOrigin): Promise<Authentication> {
     const found = await this.#find(credential, from);
     if (found === undefined) return { rejected: 'UNKNOWN_CREDENTIAL' };
     return typeof found === 'string' ? { rejected: found } : { principal: found };

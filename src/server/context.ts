@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ExecutionResult } from 'graphql';
 import type { GraphQLParams } from 'graphql-yoga';
-import type { Authentication, RequestOrigin } from '../access/authenticator.ts';
+import type { Authentication, PresentedCredential, RequestOrigin } from '../access/authenticator.ts';
 import type { Principal } from '../access/principal.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 
@@ -13,8 +13,8 @@ export interface ServerContext {
   readonly info: RequestInfo;
   /** Set by the authentication plugin before anything is parsed. */
   principal?: Principal;
-  /** Asks anew whom the credential stands for; nobody when it is refused by now. Set with the principal. */
-  principalNow?: () => Promise<Principal | undefined>;
+  /** What the principal was made of. Set with it. */
+  credential?: PresentedCredential;
   /** What was done of the request already. */
   progress?: Progress;
   /** Whether a query or a command was carried out. */

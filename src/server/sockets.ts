@@ -6,7 +6,8 @@ import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError, getOperat
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
-import type { Authentication } from '../access/authenticator.ts';
+import type { PresentedCredential } from '../access/authenticator.ts';
+import { findCredential, type RejectionReason } from '../access/credentials.ts';
 import type { Principal } from '../access/principal.ts';
 import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
@@ -18,8 +19,7 @@ import type { GraphParts, Yoga } from './yoga.ts';
 /** What is known of a socket once its `connection_init` was accepted. */
 interface SocketExtra extends SocketBasis {
   [other: PropertyKey]: unknown;
-  /** Asks anew whom the credential of `connection_init` stands for. */
-  authenticate?: () => Promise<Authentication>;
+  credential?: PresentedCredential;
   info?: RequestInfo;
 }
 
@@ -41,7 +41,7 @@ export interface Sockets {
  * client gives up for good on some close codes, so only a bad credential gets one of those.
  */
 export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { readonly log: Logger }): Sockets {
-  const { authenticator, config, log, metrics, onRejected, presenter } = parts;
+  const { authenticator, config, credentialWatch, log, metrics, onRejected, presenter } = parts;
   const socketServer = new WebSocketServer({
     noServer: true,
     handleProtocols,
@@ -62,13 +62,22 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
   };
 
   /** Whom a socket acts as; one whose credential is not valid is closed. */
-  const principalOf = async ({ authenticate, info, socket }: SocketExtra): Promise<Principal | undefined> => {
-    if (authenticate === undefined || info === undefined) throw new Error('An operation came before connection_init.');
-    const result = await authenticate();
+  const principalOf = async ({ credential, info, socket }: SocketExtra): Promise<Principal | undefined> => {
+    if (credential === undefined || info === undefined) throw new Error('An operation came before connection_init.');
+    const result = await credential.authenticate();
     if ('principal' in result) return result.principal;
     onRejected(result.rejected, info);
-    socket.close(CloseCode.Unauthorized, rejectionMessages[result.rejected].slice(0, 120));
+    socket.close(CloseCode.Unauthorized, closeReason(result.rejected));
     return undefined;
+  };
+
+  /** Closes an idle socket, too, once its credential ends. */
+  const watchCredential = ({ socket }: SocketExtra, credential: PresentedCredential, principal: Principal): void => {
+    const watched = credentialWatch.watch(credential, principal, (end) => {
+      // What it may still do, it may still do over the same socket; what it may not do any more ends by itself.
+      if (end !== 'PERMISSIONS_REDUCED') socket.close(closeCodeOf(end), closeReason(end));
+    });
+    socket.once('close', () => watched.release());
   };
 
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
@@ -77,26 +86,25 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       extra.info = requestInfo(extra.request, config.http.trustProxy);
       const fields = lowerCased(connectionParams ?? {});
       const headers = extra.request.headers;
-      const from = requestOrigin(extra.request, extra.info);
-      extra.authenticate = async () => {
-        const result = await authenticator.authenticate((name) => fields[name], from);
-        const isMissing = 'rejected' in result && result.rejected === 'MISSING_CREDENTIAL';
-        return isMissing ? authenticator.authenticate((name) => headers[name], from) : result;
-      };
-      return (await principalOf(extra)) !== undefined;
+      const isInFields = findCredential((name) => fields[name]) !== 'MISSING_CREDENTIAL';
+      const read = (name: string) => (isInFields ? fields : headers)[name];
+      extra.credential = authenticator.present(read, requestOrigin(extra.request, extra.info));
+      const principal = await principalOf(extra);
+      if (principal === undefined) return false;
+      watchCredential(extra, extra.credential, principal);
+      return true;
     },
     onSubscribe: async ({ extra }, _id, params) => {
-      // A socket lives long: its credential may have been revoked since, or may stand for less.
+      // A socket lives long: its credential may stand for less by now.
       const principal = await principalOf(extra);
-      const { info } = extra;
+      const { credential, info } = extra;
       if (info === undefined) throw new Error('An operation came before connection_init.');
       if (principal === undefined)
         return [new RequestError('UNAUTHENTICATED', 'The credential is not valid any more.')];
       // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
       const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
       try {
-        const principalNow = () => principalOf(extra);
-        const context = { principal, principalNow, info: operationInfo, req: extra.request, params };
+        const context = { principal, credential, info: operationInfo, req: extra.request, params };
         const enveloped = yoga.getEnveloped(context);
         const document = enveloped.parse(params.query);
         if (!getOperationAST(document, params.operationName)) return [unknownOperation()];
@@ -169,6 +177,16 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     },
   };
 }
+
+/**
+ * The reference client gives up on 4401. After 4403 it connects again, and asks for its connection parameters anew:
+ * whoever gives them by a function, and has a new token by then, goes on by itself.
+ */
+const closeCodeOf = (end: RejectionReason): CloseCode =>
+  end === 'EXPIRED_CREDENTIAL' ? CloseCode.Forbidden : CloseCode.Unauthorized;
+
+/** At most 123 bytes, of which none of these messages has more than one to a letter. */
+const closeReason = (reason: RejectionReason): string => rejectionMessages[reason].slice(0, 120);
 
 const unknownOperation = (): GraphQLError =>
   new GraphQLError('Could not determine what operation to execute.', {

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts';
 import type { GraphContext } from '../graph/context.ts';
 import { type CostBudget, CostCalculator } from '../graph/cost.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
+import type { CredentialWatch } from '../live/credential-watch.ts';
 import type { ServerContext } from './context.ts';
 import { DirectLane } from './direct-lane.ts';
 import type { Metrics } from './metrics.ts';
@@ -25,6 +26,7 @@ export interface GraphParts {
   readonly config: Config;
   readonly schema: GraphQLSchema;
   readonly authenticator: Authenticator;
+  readonly credentialWatch: CredentialWatch;
   readonly budget: CostBudget;
   readonly metrics: Metrics;
   readonly presenter: ErrorPresenter;
@@ -82,7 +84,7 @@ export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
       useProgress(presenter),
       useRequestBody(config.http.maxBodyBytes),
       useOperationLimits(config.graph),
-      useSubscriptionCredentials(),
+      useSubscriptionCredentials(parts.credentialWatch),
       useErrors(presenter),
       useCost(meter),
       useMetrics(metrics),

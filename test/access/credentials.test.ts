@@ -67,7 +67,7 @@ describe('authentication', () => {
     find: (secret: string) => (secret === 'known' ? principal : undefined),
   };
   const authenticate = (headers: Readonly<Record<string, string>>) =>
-    new Authenticator([source]).authenticate((name) => headers[name]);
+    new Authenticator([source]).present((name) => headers[name]).authenticate();
 
   it('asks only the sources that read the place of the credential', async () => {
     expect(await authenticate({ 'x-api-key': 'known' })).toHaveProperty('principal');

@@ -85,7 +85,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
   const credentials = new TestCredentials();
-  const app = await startApp(config, { clock, log, credentialSources: [credentials] });
+  const app = await startApp(config, { clock, timers: clock, log, credentialSources: [credentials] });
   const client = (headers: Record<string, string>) => new Client(app.url, headers);
 
   let closed: Promise<void> | undefined;

@@ -1,8 +1,15 @@
 import type { Clock } from '../../src/graph/context.ts';
+import { systemTimers, type Timers } from '../../src/live/timers.ts';
 
-/** A clock that stands still until a test moves it. */
-export class TestClock implements Clock {
+interface Alarm {
+  readonly at: number;
+  readonly ring: () => void;
+}
+
+/** A clock that stands still until a test moves it, and whose timers go off while it is moved past them. */
+export class TestClock implements Clock, Timers {
   #now: number;
+  readonly #alarms = new Set<Alarm>();
 
   constructor(start = '2026-03-01T12:00:00.000Z') {
     this.#now = Date.parse(start);
@@ -13,7 +20,26 @@ export class TestClock implements Clock {
   }
 
   advance(byMs: number): void {
-    this.#now += byMs;
+    const end = this.#now + byMs;
+    for (let next = this.#nextAlarm(end); next !== undefined; next = this.#nextAlarm(end)) {
+      this.#alarms.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.ring();
+    }
+    this.#now = end;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const alarm = { at: this.#now + Math.max(0, delayMs), ring: callback };
+    this.#alarms.add(alarm);
+    return () => this.#alarms.delete(alarm);
+  }
+
+  /** The earliest up to a time; of several at one time, the one that was set first. */
+  #nextAlarm(until: number): Alarm | undefined {
+    let next: Alarm | undefined;
+    for (const alarm of this.#alarms) if (alarm.at <= until && alarm.at < (next?.at ?? Infinity)) next = alarm;
+    return next;
   }
 }
 
@@ -21,5 +47,9 @@ export class TestClock implements Clock {
 export class RunningClock extends TestClock {
   override now(): Date {
     return new Date();
+  }
+
+  override after(delayMs: number, callback: () => void): () => void {
+    return systemTimers.after(delayMs, callback);
   }
 }

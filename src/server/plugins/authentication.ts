@@ -1,5 +1,5 @@
 import type { Plugin } from 'graphql-yoga';
-import type { Authentication, Authenticator } from '../../access/authenticator.ts';
+import type { Authentication, Authenticator, PresentedCredential } from '../../access/authenticator.ts';
 import type { RejectionReason } from '../../access/credentials.ts';
 import type { RequestInfo } from '../../graph/request-info.ts';
 import { requestOrigin, type ServerContext } from '../context.ts';
@@ -26,11 +26,15 @@ interface Options {
   readonly onRejected: (reason: RejectionReason, info: RequestInfo) => void;
 }
 
+type Request = Pick<ServerContext, 'req' | 'info'>;
+
+/** The credential in a request's headers. */
+const presentedBy = (authenticator: Authenticator, { req, info }: Request): PresentedCredential =>
+  authenticator.present((name) => req.headers[name], requestOrigin(req, info));
+
 /** Whom the credential in a request's headers stands for now. */
-export const authenticateRequest = (
-  authenticator: Authenticator,
-  { req, info }: Pick<ServerContext, 'req' | 'info'>,
-): Promise<Authentication> => authenticator.authenticate((name) => req.headers[name], requestOrigin(req, info));
+export const authenticateRequest = (authenticator: Authenticator, request: Request): Promise<Authentication> =>
+  presentedBy(authenticator, request).authenticate();
 
 /** Turns a request without a valid credential away with 401, before its body is read. */
 export const useAuthentication = ({ authenticator, onRejected }: Options): Plugin<object, ServerContext> => ({
@@ -49,12 +53,7 @@ export const useAuthentication = ({ authenticator, onRejected }: Options): Plugi
     }
     if ('principal' in result) {
       serverContext.principal = result.principal;
-      serverContext.principalNow = async () => {
-        const now = await authenticateRequest(authenticator, serverContext);
-        if ('principal' in now) return now.principal;
-        onRejected(now.rejected, info);
-        return undefined;
-      };
+      serverContext.credential = presentedBy(authenticator, serverContext);
       return;
     }
     onRejected(result.rejected, info);

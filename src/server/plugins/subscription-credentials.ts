@@ -1,21 +1,103 @@
-import type { Plugin } from 'graphql-yoga';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { GraphContext } from '../../graph/context.ts';
 import { RequestError } from '../../graph/errors.ts';
+import type { CredentialEnd, CredentialWatch, Watched } from '../../live/credential-watch.ts';
 import type { ServerContext } from '../context.ts';
+import { rejectionMessages } from './authentication.ts';
 
 /**
- * Looks at the credential of a subscription before each of its results: one that was revoked, has expired or may do less
- * by now ends it, and nothing more is sent.
+ * Ends subscriptions whose credential was revoked, has expired or may do less by now, also those that wait for their
+ * next result; and holds results back while a credential is in doubt.
  */
-export const useSubscriptionCredentials = (): Plugin<GraphContext & ServerContext> => ({
+export const useSubscriptionCredentials = (watch: CredentialWatch): Plugin<GraphContext & ServerContext> => ({
   onSubscribe: ({ args }) => ({
-    onSubscribeResult: () => ({
-      onNext: async () => {
-        const { principal, principalNow } = args.contextValue;
-        const now = await principalNow?.();
-        if (now !== undefined && principal.scopes.isSubsetOf(now.scopes)) return;
-        throw new RequestError('UNAUTHENTICATED', 'The credential is not valid any more, or may do less than before.');
-      },
-    }),
+    onSubscribeResult: ({ result, setResult }) => {
+      const { credential, principal } = args.contextValue;
+      if (!isAsyncIterable(result) || credential === undefined) return;
+      const guarded = new GuardedResults(result[Symbol.asyncIterator]());
+      guarded.watchedBy((onEnd) => watch.watch(credential, principal, onEnd));
+      setResult(guarded);
+    },
   }),
 });
+
+const reducedMessage = 'The credential may do less than when the subscription began; subscribe again.';
+
+const endedError = (end: CredentialEnd): RequestError =>
+  end === 'PERMISSIONS_REDUCED'
+    ? new RequestError('FORBIDDEN', reducedMessage, { reason: end })
+    : new RequestError('UNAUTHENTICATED', rejectionMessages[end], { reason: end });
+
+/** The results of a subscription up to the end of its credential, which is an error. */
+class GuardedResults<Result> implements AsyncIterableIterator<Result, undefined> {
+  readonly #results: AsyncIterator<Result>;
+  #watched: Watched | undefined;
+  #end: RequestError | undefined;
+  #isOver = false;
+  #waiting: PromiseWithResolvers<IteratorResult<Result, undefined>> | undefined;
+
+  constructor(results: AsyncIterator<Result>) {
+    this.#results = results;
+  }
+
+  watchedBy(watch: (onEnd: (end: CredentialEnd) => void) => Watched): void {
+    this.#watched = watch((end) => {
+      this.#end = endedError(end);
+      if (this.#waiting === undefined) return;
+      this.#waiting.reject(this.#end);
+      this.#stop();
+    });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The transports ask for one at a time. */
+  next(): Promise<IteratorResult<Result, undefined>> {
+    if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
+    if (this.#end !== undefined) {
+      this.#stop();
+      return Promise.reject(this.#end);
+    }
+    this.#waiting = Promise.withResolvers();
+    const { promise } = this.#waiting;
+    void this.#take(this.#waiting);
+    return promise;
+  }
+
+  return(): Promise<IteratorResult<Result, undefined>> {
+    this.#waiting?.resolve({ done: true, value: undefined });
+    this.#stop();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  throw(error: unknown): Promise<never> {
+    this.#waiting?.resolve({ done: true, value: undefined });
+    this.#stop();
+    return Promise.reject(error);
+  }
+
+  async #take(waiting: PromiseWithResolvers<IteratorResult<Result, undefined>>): Promise<void> {
+    try {
+      const result = await this.#results.next();
+      // Rejects what waits when the credential is found to have ended.
+      await this.#watched?.settled();
+      if (result.done) this.#stop();
+      waiting.resolve(result.done ? { done: true, value: undefined } : result);
+    } catch (error) {
+      this.#stop();
+      waiting.reject(error);
+    } finally {
+      if (this.#waiting === waiting) this.#waiting = undefined;
+    }
+  }
+
+  #stop(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#watched?.release();
+    // Not waited for: a source that is in the midst of something ends when it is through.
+    this.#results.return?.()?.catch(() => undefined);
+  }
+}

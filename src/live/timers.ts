@@ -1,0 +1,21 @@
+/** What is to happen later. Tests bring their own, which go off when their clock is moved. */
+export interface Timers {
+  /** Calls back once, so long from now; the returned function prevents it. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+/** The longest that one timer of Node can wait. */
+const timeoutMaxMs = 2 ** 31 - 1;
+
+/** Timers of the system. They do not keep the process running. */
+export const systemTimers: Timers = {
+  after: (delayMs, callback) => {
+    let timeout: NodeJS.Timeout;
+    const wait = (remainingMs: number): void => {
+      const delay = Math.min(Math.max(0, remainingMs), timeoutMaxMs);
+      timeout = setTimeout(() => (remainingMs > delay ? wait(remainingMs - delay) : callback()), delay).unref();
+    };
+    wait(delayMs);
+    return () => clearTimeout(timeout);
+  },
+};
