@@ -27,6 +27,7 @@ import { startKeys } from './modules/keys/module.ts';
 import type { UsageRecorder } from './modules/keys/usage.ts';
 import { LoginDirectory } from './modules/logins/directory.ts';
 import { LoginSource } from './modules/logins/login-source.ts';
+import { ModelService } from './modules/models/service.ts';
 import { PolicyService } from './modules/products/policies.ts';
 import { ProductService } from './modules/products/service.ts';
 import { TeamService } from './modules/teams/service.ts';
@@ -124,6 +125,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const teams = new TeamService(database, tenants);
     const users = new UserService(database, tenants, teams);
     const apps = new AppService(database, tenants);
+    const models = new ModelService(database);
     const audit = new AuditService(database, events);
     const products = new ProductService(database, tenants, keys.services.keys);
     const productPolicies = new PolicyService(database, products);
@@ -138,6 +140,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       engineAdmission,
       engines,
       fairshareGroups,
+      models,
       productPolicies,
       products,
       teams,

@@ -9,6 +9,8 @@ import './modules/engines/commands.ts';
 import './modules/engines/schema.ts';
 import './modules/fairshare-groups/commands.ts';
 import './modules/fairshare-groups/schema.ts';
+import './modules/models/commands.ts';
+import './modules/models/schema.ts';
 import './modules/products/commands.ts';
 import './modules/products/schema.ts';
 import './modules/products/version-schema.ts';

@@ -58,6 +58,13 @@ export const scopeRegistry = {
     kinds: [...tenant, 'PRODUCT', 'ENGINE', 'GATEWAY'],
   },
   'keys:report': { description: 'Report leaked keys, which revokes them.', kinds: [...tenant, 'GATEWAY'] },
+  // Apart from `catalog:read` and `models:*`, which say what callers may do with models once a gateway runs them: keys that
+  // hold those were not given this registry, nor its prices.
+  'registry:read': {
+    description: 'Read the models that gateways route by, and what they cost: those that the tenant may use.',
+    kinds: [...callers, 'GATEWAY'],
+  },
+  'registry:write': { description: 'Create, change and delete the models that gateways route by.', kinds: deployment },
   'peppers:read': { description: 'Read how far hashing under another pepper has come.', kinds: deployment },
   'peppers:write': { description: 'Have all secrets hashed under another pepper.', kinds: deployment },
 
@@ -139,11 +146,20 @@ export const scopeTemplates = {
   },
   gateway: {
     description: 'What a gateway does.',
-    scopes: ['keys:verify', 'keys:report', 'tenants:read', 'engines:read', 'engines:report'],
+    scopes: ['keys:verify', 'keys:report', 'tenants:read', 'engines:read', 'engines:report', 'registry:read'],
   },
   self_service: {
     description: "See oneself and manage the keys of one's own, to call models with.",
-    scopes: ['users:read', 'teams:read', 'keys:read', 'keys:write', 'cloud:inference', 'catalog:read', 'models:read'],
+    scopes: [
+      'users:read',
+      'teams:read',
+      'keys:read',
+      'keys:write',
+      'registry:read',
+      'cloud:inference',
+      'catalog:read',
+      'models:read',
+    ],
   },
   deployment_admin: {
     description: 'Everything in the deployment: an admin key with it can do what a root admin key can.',
@@ -159,6 +175,7 @@ export const scopeTemplates = {
       'tenants:read',
       'keys:read',
       'keys:write',
+      'registry:read',
       'cloud:inference',
       'catalog:read',
       'models:read',

@@ -14,6 +14,7 @@ export const idPrefixes = {
   Engine: 'eng',
   ApiKey: 'key',
   ApiKeySecret: 'sec',
+  Model: 'mdl',
 } as const;
 
 export type NodeType = keyof typeof idPrefixes;

@@ -1,13 +1,13 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
 import { DateTimeResolver } from 'graphql-scalars';
 
-/** Digits before and after the point that the database keeps. */
-const decimalPattern = /^-?(?:0|[1-9]\d{0,11})(?:\.\d{1,6})?$/;
+/** Digits before and after the point that some column keeps; a field that keeps fewer has a rule for that. */
+const decimalPattern = /^-?(?:0|[1-9]\d{0,11})(?:\.\d{1,12})?$/;
 
 function parseDecimal(value: unknown): string {
   if (typeof value !== 'string' || !decimalPattern.test(value)) {
     throw new GraphQLError(
-      'Decimal takes a string such as "12.50": at most 12 digits before the point and 6 after it, no exponent.',
+      'Decimal takes a string such as "12.50": at most 12 digits before the point and 12 after it, no exponent.',
     );
   }
   return value;
@@ -17,7 +17,7 @@ function parseDecimal(value: unknown): string {
 export const DecimalScalar = new GraphQLScalarType<string, string>({
   name: 'Decimal',
   description:
-    'An exact decimal number as a string, such as "12.50": at most 12 digits before the point and 6 after it, without exponent.',
+    'An exact decimal number as a string, such as "12.50": at most 12 digits before the point and 12 after it, without exponent. A price of a token is as small as "0.00000015".',
   serialize: (value) => String(value),
   parseValue: parseDecimal,
   parseLiteral: (node) => {

@@ -159,6 +159,7 @@ const makers: Readonly<Record<string, () => Promise<string>>> = {
   ProductPolicyVersion: async () => seed.policyVersionIdOf((await seed.product()).id),
   Engine: async () => (await seed.engine()).id,
   ApiKey: async () => (await seed.key()).id,
+  Model: async () => (await seed.model()).id,
   ApiKeySecret: async () => seed.secretIdOf((await seed.key()).id),
 };
 
@@ -232,6 +233,7 @@ describe('node', () => {
     Engine: 'engines:read',
     ApiKey: 'keys:read',
     ApiKeySecret: 'keys:read',
+    Model: 'registry:read',
   } as const;
 
   it('has a scope to be tested with for every type', () => {

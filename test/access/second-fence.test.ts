@@ -46,8 +46,8 @@ const tableOf: Readonly<Partial<Record<NodeType, readonly [string, string]>>> = 
 };
 
 /** The ids of all rows of a tenant, as the graph has them, and the names of all that has one. */
-async function tracesOf({ tenantId, groupId }: TenantRows): Promise<{ ids: string[]; names: string[] }> {
-  const ids = [encodeId('FairshareGroup', groupId)];
+async function tracesOf({ tenantId, groupId, modelId }: TenantRows): Promise<{ ids: string[]; names: string[] }> {
+  const ids = [encodeId('FairshareGroup', groupId), encodeId('Model', modelId)];
   const names: string[] = [];
   for (const [type, [table, owner]] of Object.entries(tableOf) as [NodeType, readonly [string, string]][]) {
     const { rows } = await database.pool.query<Readonly<Record<string, unknown>> & { id: string }>(

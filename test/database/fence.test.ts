@@ -65,7 +65,10 @@ describe('the fence', () => {
     // What has a tenant's rows is fenced, and not just out of reach, unless that is said here.
     const fenced = rows.filter((row) => row.fenced).map(({ name }) => name);
     expect(reached.map(({ name }) => name).filter((name) => !fenced.includes(name))).toEqual([]);
-    expect(fenced.filter((name) => !reached.some((table) => table.name === name))).toEqual(['fairshare_group']);
+    expect(fenced.filter((name) => !reached.some((table) => table.name === name))).toEqual([
+      'fairshare_group',
+      'model',
+    ]);
   });
 
   it('has rows of two tenants before it in every table, for these tests', async () => {
@@ -83,6 +86,16 @@ describe('the fence', () => {
 
   it('lets a tenant see the one group that it is in', async () => {
     expect(await visible(tenant, 'fairshare_group')).toMatchObject([{ id: own.groupId }]);
+  });
+
+  it('lets a tenant see the models of its allow-list, and every one when it has none', async () => {
+    expect(await visible(tenant, 'model')).toMatchObject([{ id: own.modelId }]);
+    const all = await stored('model', 'true');
+    const free = await database.prisma.tenant.create({
+      data: { id: newId(), name: 'free', nameFolded: 'free', fairshareGroupId: own.groupId },
+    });
+    expect(await visible({ tenantId: free.id }, 'model')).toHaveLength(all.length);
+    await database.prisma.tenant.delete({ where: { id: free.id } });
   });
 
   it('does the same for what is read outside of commands', async () => {
@@ -278,6 +291,8 @@ describe('behind the fence', () => {
     ['idempotency_record', `SELECT FROM idempotency_record`],
     ['rejected_attempt', `SELECT FROM rejected_attempt`],
     ['secret_hashing', `SELECT FROM secret_hashing`],
+    ['model', `UPDATE model SET input_token_usd = 0`],
+    ['model', `DELETE FROM model`],
     ['team', `TRUNCATE team CASCADE`],
   ])('nobody may touch what is the deployment’s to change: %s, %s', async (_table, statement) => {
     await expect(behind(tenant, ({ prisma }) => prisma.$executeRawUnsafe(statement))).rejects.toThrow(forbidden);

@@ -25,6 +25,21 @@ describe('the rules that the database keeps itself', () => {
     await expect(pool.query(insertTenant(column, value))).rejects.toMatchObject({ constraint });
   });
 
+  it.each([
+    ['revision', '0', 'model_revision_check'],
+    ['admission_weight_percent', '0', 'model_admission_weight_percent_check'],
+    ['admission_weight_percent', '10001', 'model_admission_weight_percent_check'],
+    ['input_token_usd', '-0.000000000001', 'model_input_token_usd_check'],
+    ['output_token_usd', `'NaN'`, 'model_output_token_usd_check'],
+    ['image_usd', '100000.000000000001', 'model_image_usd_check'],
+    ['audio_second_usd', '-1', 'model_audio_second_usd_check'],
+    ['character_usd', '-1', 'model_character_usd_check'],
+  ])('a model cannot have %s %s', async (column, value, constraint) => {
+    const insert = `INSERT INTO model (id, name, name_folded, updated_at, ${column})
+      VALUES (gen_random_uuid(), 'a', 'a', now(), ${value})`;
+    await expect(pool.query(insert)).rejects.toMatchObject({ constraint });
+  });
+
   it('there is one default group, and never a second', async () => {
     const { rows } = await pool.query('SELECT id, name, weight FROM fairshare_group WHERE is_default');
     expect(rows).toEqual([{ id: '01900000-0000-7000-8000-000000000001', name: 'default', weight: 100 }]);

@@ -70,6 +70,20 @@ beforeAll(async () => {
   });
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
   await seed.key({ kind: 'ENGINE', engineId: engine.id, scopes: ['engines:read'] });
+  await seed.run('createModel', {
+    name: 'small',
+    description: 'fourth',
+    type: 'IMAGE',
+    prices: {
+      inputTokenUsd: '0.00000015',
+      outputTokenUsd: '0.1',
+      imageUsd: '1',
+      audioSecondUsd: '2',
+      characterUsd: '3',
+    },
+    admissionWeightPercent: 250,
+    isEnabled: false,
+  });
   await seed.run('reportEngine', { engineId: engine.id, status: 'FAILED', bootDurationMs: 7, message: 'down' });
 });
 
@@ -116,6 +130,8 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'ApiKey', query: '{ products { edges { node { apiKeys { edges { node { … } } } } } } }' },
   { type: 'ApiKey', query: '{ engines { edges { node { apiKeys { edges { node { … } } } } } } }' },
   { type: 'ApiKeySecret', query: '{ apiKeys { edges { node { secrets { edges { node { … } } } } } } }' },
+  { type: 'Model', query: '{ model(name: "small") { … } }' },
+  { type: 'Model', query: '{ models { edges { node { … } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
 ];
 

@@ -3,6 +3,7 @@ import { appCases } from './apps/cases.ts';
 import { engineCases } from './engines/cases.ts';
 import { fairshareGroupCases } from './fairshare-groups/cases.ts';
 import { keyCases } from './keys/cases.ts';
+import { modelCases } from './models/cases.ts';
 import { productCases } from './products/cases.ts';
 import { teamCases } from './teams/cases.ts';
 import { tenantCases } from './tenants/cases.ts';
@@ -18,4 +19,5 @@ export const commandCases: CommandCases = {
   ...keyCases,
   ...engineCases,
   ...appCases,
+  ...modelCases,
 };

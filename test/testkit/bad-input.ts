@@ -145,6 +145,18 @@ const badCounts = (maximum: number): readonly BadValue[] => [
   [`more than ${maximum}`, maximum + 1, notOfType],
 ];
 
+/** What every price must refuse. */
+export const badPrices: readonly BadValue[] = [
+  ['null', null, 'NOT_NULLABLE'],
+  ['a negative amount', '-0.000000000001', 'OUT_OF_RANGE'],
+  ['more than 100,000', '100000.000000000001', 'OUT_OF_RANGE'],
+  ['13 digits after the point', '0.0000000000001', notOfType],
+  ['a number', 0.1, notOfType],
+  ['an exponent', '1.5e-7', notOfType],
+  ['not a number', 'NaN', notOfType],
+  ['nothing', '', notOfType],
+];
+
 /** What every field of limits must refuse. The base input has a budget. */
 export const badLimits: BadInputTable = {
   'limits.requestsPerMinute': badCounts(int32Max),
@@ -167,7 +179,8 @@ export const badLimits: BadInputTable = {
     ['a leading zero', '05', notOfType],
     ['no digit before the point', '.5', notOfType],
     ['no digit after the point', '5.', notOfType],
-    ['7 digits after the point', '0.0000001', notOfType],
+    ['7 digits after the point', '0.0000001', 'TOO_PRECISE'],
+    ['13 digits after the point', '0.0000000000001', notOfType],
     ['13 digits before the point', '1000000000000', notOfType],
     ['not a number', 'NaN', notOfType],
     ['infinity', 'Infinity', notOfType],

@@ -15,6 +15,8 @@ export interface TenantRows {
   readonly engineIds: readonly string[];
   /** Of every kind that tenants have; of products, engines and users one each. */
   readonly keyIds: readonly string[];
+  /** The only one that its allow-list names. */
+  readonly modelId: string;
 }
 
 const by = { createdById: 'test', createdByName: 'test' };
@@ -28,7 +30,8 @@ export async function addTenantRows(database: Database): Promise<TenantRows> {
     const given = name();
     return { name: given, nameFolded: given };
   };
-  const [groupId, tenantId, appId] = [newId(), newId(), newId()];
+  const [groupId, tenantId, appId, modelId] = [newId(), newId(), newId(), newId()];
+  const model = named();
   const [teamIds, userIds, productIds, engineIds] = Array.from({ length: 4 }, () => [newId(), newId()]) as [
     string[],
     string[],
@@ -36,7 +39,10 @@ export async function addTenantRows(database: Database): Promise<TenantRows> {
     string[],
   ];
   await prisma.fairshareGroup.create({ data: { id: groupId, ...named() } });
-  await prisma.tenant.create({ data: { id: tenantId, ...named(), fairshareGroupId: groupId } });
+  await prisma.tenant.create({
+    data: { id: tenantId, ...named(), fairshareGroupId: groupId, allowedModels: [model.name] },
+  });
+  await prisma.model.create({ data: { id: modelId, ...model } });
   await prisma.team.createMany({ data: teamIds.map((id) => ({ id, tenantId, ...named() })) });
   await prisma.user.createMany({
     data: userIds.map((id, index) => ({ id, tenantId, teamId: teamIds[index] ?? null, externalId: name() })),
@@ -99,7 +105,7 @@ export async function addTenantRows(database: Database): Promise<TenantRows> {
       userAgent: null,
     }),
   );
-  return { groupId, tenantId, teamIds, userIds, appId, productIds, engineIds, keyIds };
+  return { groupId, tenantId, teamIds, userIds, appId, productIds, engineIds, keyIds, modelId };
 }
 
 /** A table whose rows belong to tenants. */

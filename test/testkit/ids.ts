@@ -7,6 +7,7 @@ export const missingApp = 'app_01h455vb4pex5vsknk084sn02q';
 export const missingProduct = 'prd_01h455vb4pex5vsknk084sn02q';
 export const missingEngine = 'eng_01h455vb4pex5vsknk084sn02q';
 export const missingKey = 'key_01h455vb4pex5vsknk084sn02q';
+export const missingModel = 'mdl_01h455vb4pex5vsknk084sn02q';
 export const missingSecret = 'sec_01h455vb4pex5vsknk084sn02q';
 
 /** The group `default`, which the first migration makes. */

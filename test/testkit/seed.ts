@@ -168,6 +168,12 @@ export class Seed {
     return { ...(key as Omit<SeededKey, 'secret'>), secret: (secret as { value: string } | null)?.value ?? '' };
   }
 
+  /** A model of the deployment. */
+  async model(input: CommandInput = {}): Promise<Seeded> {
+    const { model } = await this.run('createModel', { name: this.name(), ...input });
+    return model as Seeded;
+  }
+
   /** The id of the newest version of a product's policy. */
   async policyVersionIdOf(productId: string): Promise<string> {
     const { uuid } = decodeAnyId(productId);

@@ -47,6 +47,10 @@ const budget = z
     costUsd: z
       .string()
       .refine((amount) => !amount.startsWith('-'), rule('OUT_OF_RANGE', 'A budget is 0 or more; 0 blocks.'))
+      .refine(
+        (amount) => !/\.\d{7}/.test(amount),
+        rule('TOO_PRECISE', 'A budget has at most 6 digits after the point.'),
+      )
       .nullish(),
     period: z.enum(['LIFETIME', 'MONTHLY', 'TERM']),
     startedAt: z.date().nullish(),

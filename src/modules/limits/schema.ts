@@ -78,7 +78,10 @@ const BudgetInput = builder.inputType('BudgetInput', {
       type: 'SafeInt',
       description: 'Input and output tokens together, 0 or more; absent: not limited.',
     }),
-    costUsd: t.field({ type: 'Decimal', description: 'US dollars, 0 or more, as "12.50"; absent: not limited.' }),
+    costUsd: t.field({
+      type: 'Decimal',
+      description: 'US dollars, 0 or more, at most 6 digits after the point, as "12.50"; absent: not limited.',
+    }),
     period: t.field({
       type: BudgetPeriodEnum,
       required: true,

@@ -85,6 +85,7 @@ const nodeTypes = [
   'Engine',
   'ApiKey',
   'ApiKeySecret',
+  'Model',
 ] as const satisfies readonly NodeType[];
 const anyNode = nodeTypes.map((type) => row(type));
 
@@ -100,6 +101,7 @@ export const scopesOfNodes = {
   Engine: 'engines:read',
   ApiKey: 'keys:read',
   ApiKeySecret: 'keys:read',
+  Model: 'registry:read',
   AuditEntry: 'audit:read',
 } as const satisfies Record<NodeType, string>;
 
@@ -145,6 +147,8 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Query.engines': { rows: conditions('Engine', 'filter', { tenantId: 'Tenant', productId: 'Product' }) },
   'Query.apiKey': { rows: { id: row('ApiKey') } },
   'Query.apiKeys': { rows: keyFilter('filter') },
+  'Query.model': { rows: { id: row('Model'), name: row('Model', { by: 'text' }) } },
+  'Query.models': {},
   'Query.verifyKey': { rows: { 'input.key': row('ApiKey', { by: 'secret' }) }, found: isKnownKey },
   'Query.verifyKeys': {
     rows: { 'inputs.0.key': row('ApiKey', { by: 'secret' }) },
@@ -301,6 +305,9 @@ export const rules: Readonly<Record<string, FieldRule>> = {
     with: input({ dryRun: true }),
     found: number('revokedCount'),
   },
+  'Mutation.createModel': { with: ({ model }) => ({ input: { name: model.text } }) },
+  'Mutation.updateModel': target('modelId', 'Model', { description: 'changed' }),
+  'Mutation.deleteModel': target('modelId', 'Model'),
   // It answers the same of every key: a test of its own looks at what became of them.
   'Mutation.reportLeakedKeys': { with: input({ sha256s: ['0'.repeat(64)] }) },
   'Mutation.changePepper': { with: input({ version: 1_000_000 }) },

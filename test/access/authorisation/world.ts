@@ -30,6 +30,8 @@ export interface Home {
   readonly products: readonly [Row, Row];
   /** The first two are instances of the first product. */
   readonly engines: readonly [Row, Row, Row];
+  /** The only one that its allow-list names. */
+  readonly model: Row;
 }
 
 export interface World {
@@ -68,6 +70,9 @@ export async function makeWorld(app: TestApp): Promise<World> {
   for (const kind of ['ADMIN', 'GATEWAY'] as const) {
     await addKey(world, { kind, name: `${foreignMarker} of the deployment`, scopes: ['keys:verify'] });
   }
+  // One that no allow-list names.
+  const unlisted = await seed.model({ name: `${foreignMarker} unlisted`, description: foreignMarker });
+  rows.push({ type: 'Model', id: unlisted.id, text: unlisted.name, of: { Model: [unlisted.id] } });
   const existingSecret = { sha256: takenSecret };
   await addKey(world, { kind: 'ADMIN', name: foreignMarker, scopes: ['keys:verify'], existingSecret });
   return world;
@@ -80,6 +85,7 @@ async function makeHome(app: TestApp, seed: Seed, marker: string, rows: Row[]): 
     name: `${marker} tenant`,
     fairshareGroupId: group.id,
     organization: marker,
+    allowedModels: [`${marker} model`],
     ...id,
   });
   const tenantId = tenant.id;
@@ -105,6 +111,8 @@ async function makeHome(app: TestApp, seed: Seed, marker: string, rows: Row[]): 
     await seed.engine({ productId: products[1].id, userExternalId: sharedText, version: marker }),
   ] as const;
 
+  const model = await seed.model({ name: `${marker} model`, ...id });
+
   const ids = (made: readonly { id: string }[]): string[] => made.map((each) => each.id);
   const enginesOf = (productId: string): string[] => ids(engines.filter((engine) => engine.productId === productId));
   const row = (type: NodeType, made: { id: string }, text: string, of: Ids): Row => {
@@ -112,16 +120,15 @@ async function makeHome(app: TestApp, seed: Seed, marker: string, rows: Row[]): 
     rows.push(added);
     return added;
   };
+  const parts: Ids = { User: ids(users), App: ids(apps), Product: ids(products), Engine: ids(engines) };
   const home: Home = {
     group: row('FairshareGroup', group, group.name, {}),
     // Whoever belongs to a part of a tenant sees the tenant.
     tenant: row('Tenant', tenant, tenant.name, {
       FairshareGroup: [group.id],
-      User: ids(users),
-      App: ids(apps),
-      Product: ids(products),
-      Engine: ids(engines),
+      ...parts,
     }),
+    model: row('Model', model, model.name, parts),
     teams: pair(teams, (team, index) => row('Team', team, team.name, { User: [users[index].id] })),
     users: pair(users, (user, index) => row('User', user, user.externalId, { Team: [teams[index].id] })),
     apps: pair(apps, (each) => row('App', each, each.name, {})),
