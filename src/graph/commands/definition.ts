@@ -10,11 +10,15 @@ import type { Services } from '../context.ts';
 import type { UserErrorClass } from '../errors.ts';
 import type { NodeType } from '../ids.ts';
 
-/** Who runs a command, in which transaction, and when. */
-export interface CommandScope {
-  readonly transaction: Transaction;
+/** Who runs a command, and when. */
+export interface RuntimeScope {
   readonly principal: Principal;
   readonly now: Date;
+}
+
+/** The same, and in which transaction. */
+export interface CommandScope extends RuntimeScope {
+  readonly transaction: Transaction;
 }
 
 /** What a command did: its answer, and what the audit log has to know of it. */
@@ -39,17 +43,17 @@ export interface ChangedRow {
   readonly after?: JsonObject;
 }
 
-/** What is written down, once, for every command. */
-export interface CommandDefinition<Input, Payload extends object> {
+export type InputFieldsBuilder = PothosSchemaTypes.InputFieldBuilder<GraphSchemaTypes, 'InputObject'>;
+
+/** What is written down, once, for every mutation. */
+export interface MutationDefinition<Input, Payload extends object> {
   /** Verb and noun; also the action's name in the audit log. */
   readonly name: string;
   readonly description: string;
   /** What the caller needs: any one of the lists, all of its scopes. */
   readonly scopes: RequiredScopes;
-  /** What a refused attempt was aimed at, as far as the input says it. */
-  readonly target?: { readonly type: NodeType; readonly field?: keyof Input & string };
-  /** The fields of the input in the graph; `idempotencyKey` is added to them. */
-  readonly fields: (t: PothosSchemaTypes.InputFieldBuilder<GraphSchemaTypes, 'InputObject'>) => InputFieldMap;
+  /** The fields of the input in the graph. */
+  readonly fields: (t: InputFieldsBuilder) => InputFieldMap;
   /** The rules of the same fields. What it makes of them is what `run` gets. */
   readonly input: z.ZodObject<z.ZodRawShape> & z.ZodType<Input>;
   /** The errors that it can answer with, besides those of every command. */
@@ -58,7 +62,18 @@ export interface CommandDefinition<Input, Payload extends object> {
   readonly cost?: (input: Readonly<Record<string, unknown>>) => number;
   /** The fields of the answer. */
   readonly payload: ObjectFieldsShape<GraphSchemaTypes, Payload>;
+}
+
+/** A command that changes configuration; `idempotencyKey` is added to the fields of its input. */
+export interface CommandDefinition<Input, Payload extends object> extends MutationDefinition<Input, Payload> {
+  /** What a refused attempt was aimed at, as far as the input says it. */
+  readonly target?: { readonly type: NodeType; readonly field?: keyof Input & string };
   readonly run: (services: Services, scope: CommandScope, input: Input) => Promise<Change<Payload>>;
+}
+
+/** A command that is part of running: see `runtime-command.ts`. */
+export interface RuntimeCommandDefinition<Input, Payload extends object> extends MutationDefinition<Input, Payload> {
+  readonly run: (services: Services, scope: RuntimeScope, input: Input) => Promise<Payload> | Payload;
 }
 
 /** A command that changed nothing. */

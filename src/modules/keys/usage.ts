@@ -3,6 +3,7 @@ import { pepperOf, type SecretHasher } from '../../access/secret-hasher.ts';
 import { hashSecret } from '../../access/secrets.ts';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
+import { WriteBehind } from '../../database/write-behind.ts';
 import type { KeyRecord } from './record.ts';
 
 interface Use {
@@ -30,23 +31,30 @@ const pepperOfRow = Prisma.sql`(CASE t.hash_scheme WHEN 'sha256' THEN 0 ELSE reg
 /** Counts the uses of secrets, and writes them in batches: a use costs the one who uses it nothing. */
 export class UsageRecorder {
   readonly #parts: Parts;
-  #uses = new Map<string, Use>();
-  #timer: NodeJS.Timeout | undefined;
-  #flushing: Promise<void> = Promise.resolve();
+  readonly #uses: WriteBehind<Use>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#uses = new WriteBehind({
+      write: (uses) => this.#write(uses),
+      merge: addUses,
+      log: parts.log,
+      failure: 'uses of keys could not be written; the next turn tries again',
+    });
   }
 
   /** Writes what was counted every `intervalMs`. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.#flushOrLog(), intervalMs);
-    this.#timer.unref();
+    this.#uses.start(intervalMs);
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#flushOrLog();
+  close(): Promise<void> {
+    return this.#uses.close();
+  }
+
+  /** Writes what was counted so far. */
+  flush(): Promise<void> {
+    return this.#uses.flush();
   }
 
   /** @param secretText what was presented, from which an older hash is made anew */
@@ -71,91 +79,60 @@ export class UsageRecorder {
     }
   }
 
-  /** Writes what was counted so far. */
-  flush(): Promise<void> {
-    // One after the other, so that what one could not write is not written twice.
-    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
-    return this.#flushing;
-  }
-
-  async #flushOrLog(): Promise<void> {
-    try {
-      await this.flush();
-    } catch (error) {
-      this.#parts.log.error({ err: error }, 'uses of keys could not be written; the next turn tries again');
-    }
-  }
-
-  async #write(): Promise<void> {
-    const uses = this.#uses;
-    if (uses.size === 0) return;
-    this.#uses = new Map();
-    try {
-      await this.#parts.database.transaction(async ({ prisma }) => {
-        const rows = JSON.stringify(
-          [...uses].map(([id, { keyId, lastUsedAt, uses: count, supersededUses, rehashed }]) => ({
-            id,
-            key_id: keyId,
-            last_used_at: lastUsedAt,
-            uses: count,
-            superseded_uses: supersededUses,
-            hash: rehashed?.hash ?? null,
-            scheme: rehashed?.scheme ?? null,
-            version: rehashed?.version ?? null,
-          })),
-        );
-        // Rows are locked in the order of their ids, keys first, as commands do: processes do not wait for each other in
-        // a circle. A key that was deleted meanwhile is left out. Lists are sorted by a key's last use, so every index of the
-        // table has to be written with it: once a minute is enough there, and its secrets have it exactly.
-        await prisma.$executeRaw`
-          WITH used AS (
-            SELECT key_id, max(last_used_at) AS last_used_at
-            FROM jsonb_to_recordset(${rows}::jsonb) AS use (key_id uuid, last_used_at timestamptz) GROUP BY key_id
-          ), locked AS (
-            SELECT api_key.id FROM api_key JOIN used ON used.key_id = api_key.id
-            WHERE api_key.last_used_at IS NULL OR api_key.last_used_at <= used.last_used_at - interval '1 minute'
-            ORDER BY api_key.id FOR NO KEY UPDATE OF api_key
+  async #write(uses: ReadonlyMap<string, Use>): Promise<void> {
+    await this.#parts.database.transaction(async ({ prisma }) => {
+      const rows = JSON.stringify(
+        [...uses].map(([id, { keyId, lastUsedAt, uses: count, supersededUses, rehashed }]) => ({
+          id,
+          key_id: keyId,
+          last_used_at: lastUsedAt,
+          uses: count,
+          superseded_uses: supersededUses,
+          hash: rehashed?.hash ?? null,
+          scheme: rehashed?.scheme ?? null,
+          version: rehashed?.version ?? null,
+        })),
+      );
+      // Rows are locked in the order of their ids, keys first, as commands do: processes do not wait for each other in
+      // a circle. A key that was deleted meanwhile is left out. Lists are sorted by a key's last use, so every index of the
+      // table has to be written with it: once a minute is enough there, and its secrets have it exactly.
+      await prisma.$executeRaw`
+        WITH used AS (
+          SELECT key_id, max(last_used_at) AS last_used_at
+          FROM jsonb_to_recordset(${rows}::jsonb) AS use (key_id uuid, last_used_at timestamptz) GROUP BY key_id
+        ), locked AS (
+          SELECT api_key.id FROM api_key JOIN used ON used.key_id = api_key.id
+          WHERE api_key.last_used_at IS NULL OR api_key.last_used_at <= used.last_used_at - interval '1 minute'
+          ORDER BY api_key.id FOR NO KEY UPDATE OF api_key
+        )
+        UPDATE api_key AS t SET last_used_at = used.last_used_at
+        FROM used, locked WHERE t.id = used.key_id AND locked.id = t.id
+      `;
+      await prisma.$executeRaw`
+        WITH used AS (
+          SELECT * FROM jsonb_to_recordset(${rows}::jsonb) AS use (
+            id uuid, last_used_at timestamptz, uses bigint, superseded_uses bigint, hash text, scheme text,
+            version int
           )
-          UPDATE api_key AS t SET last_used_at = used.last_used_at
-          FROM used, locked WHERE t.id = used.key_id AND locked.id = t.id
-        `;
-        await prisma.$executeRaw`
-          WITH used AS (
-            SELECT * FROM jsonb_to_recordset(${rows}::jsonb) AS use (
-              id uuid, last_used_at timestamptz, uses bigint, superseded_uses bigint, hash text, scheme text,
-              version int
-            )
-          ), locked AS (
-            SELECT id FROM api_key_secret WHERE id IN (SELECT id FROM used) ORDER BY id FOR NO KEY UPDATE
-          )
-          UPDATE api_key_secret AS t SET
-            last_used_at = greatest(t.last_used_at, used.last_used_at),
-            use_count = t.use_count + used.uses,
-            superseded_use_count = t.superseded_use_count + used.superseded_uses,
-            -- Meanwhile it may have been put under a newer pepper, which stays.
-            hash = CASE WHEN ${pepperOfRow} <= used.version THEN decode(used.hash, 'hex') ELSE t.hash END,
-            hash_scheme = CASE WHEN ${pepperOfRow} <= used.version THEN used.scheme ELSE t.hash_scheme END
-          FROM used, locked WHERE t.id = used.id AND locked.id = t.id
-        `;
-      });
-    } catch (error) {
-      this.#takeBack(uses);
-      throw error;
-    }
+        ), locked AS (
+          SELECT id FROM api_key_secret WHERE id IN (SELECT id FROM used) ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE api_key_secret AS t SET
+          last_used_at = greatest(t.last_used_at, used.last_used_at),
+          use_count = t.use_count + used.uses,
+          superseded_use_count = t.superseded_use_count + used.superseded_uses,
+          -- Meanwhile it may have been put under a newer pepper, which stays.
+          hash = CASE WHEN ${pepperOfRow} <= used.version THEN decode(used.hash, 'hex') ELSE t.hash END,
+          hash_scheme = CASE WHEN ${pepperOfRow} <= used.version THEN used.scheme ELSE t.hash_scheme END
+        FROM used, locked WHERE t.id = used.id AND locked.id = t.id
+      `;
+    });
   }
+}
 
-  /** The database was not there: the counts wait for the next time. */
-  #takeBack(uses: ReadonlyMap<string, Use>): void {
-    for (const [id, use] of uses) {
-      const newer = this.#uses.get(id);
-      if (newer === undefined) {
-        this.#uses.set(id, use);
-        continue;
-      }
-      newer.uses += use.uses;
-      newer.supersededUses += use.supersededUses;
-      if (use.lastUsedAt > newer.lastUsedAt) newer.lastUsedAt = use.lastUsedAt;
-      if (use.rehashed !== undefined) newer.rehashed ??= use.rehashed;
-    }
-  }
+function addUses(newer: Use, { uses, supersededUses, lastUsedAt, rehashed }: Use): void {
+  newer.uses += uses;
+  newer.supersededUses += supersededUses;
+  if (lastUsedAt > newer.lastUsedAt) newer.lastUsedAt = lastUsedAt;
+  if (rehashed !== undefined) newer.rehashed ??= rehashed;
 }
