@@ -61,7 +61,8 @@ describe('a command that is part of running', () => {
     const { query, variables } = report('quiet');
     await app.app.rejections.close();
     const { statements } = await app.app.database.statements.during(() => client.send(query, variables));
-    expect(statements).toEqual([]);
+    // The credential of these tests is looked for among the keys.
+    expect(statements.filter((statement) => !statement.includes('api_key_secret'))).toEqual([]);
     calls.splice(0);
   });
 
