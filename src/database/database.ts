@@ -108,3 +108,14 @@ const sendThrough =
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 }
+
+/** What Postgres undoes a transaction for that may succeed when it is run again: of a deadlock, one of those in it. */
+const conflicts: ReadonlySet<unknown> = new Set(['40P01', '40001']);
+
+/** Whether an error says that Postgres undid the transaction because of others at the same time: it may be repeated. */
+export function isConflict(error: unknown): boolean {
+  if (!(error instanceof Prisma.PrismaClientKnownRequestError)) return false;
+  const { driverAdapterError } = error.meta ?? {};
+  const cause = driverAdapterError instanceof Error ? driverAdapterError.cause : undefined;
+  return typeof cause === 'object' && cause !== null && 'originalCode' in cause && conflicts.has(cause.originalCode);
+}

@@ -1,5 +1,6 @@
 import { Kind, type OperationDefinitionNode } from 'graphql';
 import { canonicalJson } from '../../database/canonical-json.ts';
+import { type Database, isConflict, type Transaction } from '../../database/database.ts';
 import { behindFence } from '../../database/fence.ts';
 import type { AuditOutcome } from '../../database/generated/enums.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
@@ -39,7 +40,7 @@ export async function runCommand<Input, Payload extends object>(
         now: clock.now(),
       });
     }
-    return await database.transaction(async (transaction) => {
+    return await carriedOut(database, async (transaction) => {
       const earlier = await idempotency?.claim(transaction);
       if (earlier !== undefined) return earlier;
       const now = clock.now();
@@ -70,6 +71,28 @@ export async function runCommand<Input, Payload extends object>(
   }
 }
 
+/** How often the transaction of a command is begun. Of two that were in each other's way, one always goes on. */
+const attemptsMax = 3;
+
+/**
+ * Runs a transaction, and again when Postgres undid it because of others. That cannot be had by locking in one order
+ * alone: two rows that are given each other's unique name at the same moment wait for each other within one statement
+ * each. What was undone has left nothing behind: handlers write through the transaction, its events are announced when it
+ * commits, and a one-time secret of before was shown to nobody.
+ */
+async function carriedOut<Result>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Result>,
+  attempt = 1,
+): Promise<Result> {
+  try {
+    return await database.transaction(work);
+  } catch (error) {
+    if (attempt === attemptsMax || !isConflict(error)) throw error;
+    return carriedOut(database, work, attempt + 1);
+  }
+}
+
 /** Records a command that the caller's scopes do not allow, then refuses it. */
 export async function recordDenial(
   definition: AnyDefinition,
@@ -77,7 +100,7 @@ export async function recordDenial(
   context: GraphContext,
   error: Error,
 ): Promise<never> {
-  await context.database.transaction((transaction) =>
+  await carriedOut(context.database, (transaction) =>
     context.audit.record(transaction, {
       ...attempt(definition, context, 'DENIED'),
       ...aim(definition, input),
@@ -98,7 +121,7 @@ async function recordFailure(
   // What may succeed later, and what never began, is not an answer to be repeated.
   const isAnswer =
     refused && !error.retryable && !(error instanceof ValidationError) && !(error instanceof IdempotencyKeyReusedError);
-  await context.database.transaction(async (transaction) => {
+  await carriedOut(context.database, async (transaction) => {
     // The key before the audit chain, as in an attempt that succeeds, so that the two cannot wait for each other.
     if (isAnswer) await idempotency?.keepError(transaction, error);
     await context.audit.record(transaction, {
