@@ -62,11 +62,6 @@ export const fromText =
     return { sql, read: (sent) => make(read(sent)) };
   };
 
-export const bytes: ColumnType<Buffer> = (column) => {
-  const { sql, read } = text(`encode(${column}, 'hex')`);
-  return { sql, read: (sent) => Buffer.from(read(sent), 'hex') };
-};
-
 /** One of the values of an enumeration. */
 export const oneOf =
   <const Value extends string>(enumeration: Readonly<Record<string, Value>>): ColumnType<Value> =>

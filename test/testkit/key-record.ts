@@ -16,7 +16,6 @@ export type RecordChanges = { readonly [Part in keyof KeyRecord]?: Partial<KeyRe
 
 /** A key with every owner that there can be, which nothing speaks against. */
 export const keyRecord = (changes: RecordChanges = {}): KeyRecord => ({
-  hash: Buffer.alloc(32),
   hashScheme: 'sha256',
   secret: { id: 'secret', validUntil: null, supersededAt: null, revokedAt: null, ...changes.secret },
   key: {

@@ -1,13 +1,12 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { SecretHasher } from '../../access/secret-hasher.ts';
 import { hashSecret, isMistyped } from '../../access/secrets.ts';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import { fixedStatement } from '../../database/statements.ts';
 import type { CommandScope } from '../../graph/commands/definition.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { InvalidatedCache } from '../../live/invalidated-cache.ts';
-import { type KeyRecord, readRecord, recordsOf } from './record.ts';
+import type { KeyRecord } from './record.ts';
+import { KeyRecordReader } from './record-reader.ts';
 
 interface Parts {
   readonly database: Database;
@@ -29,12 +28,12 @@ const { sql } = Prisma;
  */
 export class KeyDirectory {
   readonly #parts: Parts;
-  readonly #statement: (candidates: readonly Buffer[]) => Prisma.Sql;
+  readonly #records: KeyRecordReader;
   readonly #cache: InvalidatedCache<KeyRecord | undefined> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#statement = fixedStatement(recordsOf(parts.hasher.schemes));
+    this.#records = new KeyRecordReader(parts.database.reader, parts.hasher);
     this.#cache =
       parts.cacheEntries === 0
         ? undefined
@@ -51,22 +50,11 @@ export class KeyDirectory {
 
   /** By the SHA-256 of the secret. */
   async #findBy(sha256: Buffer): Promise<KeyRecord | undefined> {
-    if (this.#cache === undefined) return this.#read(sha256);
+    if (this.#cache === undefined) return this.#records.read(sha256);
     return this.#cache.get(sha256.toString('base64'), async () => {
-      const value = await this.#read(sha256);
+      const value = await this.#records.read(sha256);
       return { value, dependsOn: value === undefined ? [] : dependenciesOf(value) };
     });
-  }
-
-  async #read(sha256: Buffer): Promise<KeyRecord | undefined> {
-    const candidates = [...this.#parts.hasher.candidates(sha256).values()];
-    const raw = await this.#parts.database.reader.raw(this.#statement(candidates));
-    // Two rows only when somebody brought as a secret what is the hash of another: the older one counts, everywhere.
-    return raw
-      .map(readRecord)
-      .filter(({ hash }) => candidates.some((candidate) => timingSafeEqual(candidate, hash)))
-      .sort((a, b) => (a.secret.id < b.secret.id ? -1 : 1))
-      .at(0);
   }
 
   /** The keys that any of these secrets opens now, given by the SHA-256 of each. */

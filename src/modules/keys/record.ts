@@ -12,7 +12,6 @@ import {
   UserStatus,
 } from '../../database/generated/enums.ts';
 import {
-  bytes,
   type ColumnType,
   columns,
   fromText,
@@ -33,7 +32,6 @@ import { storedWindows, type WeeklyWindow } from '../tenants/schedule.ts';
 
 /** Everything that a verification of a secret is decided by, in one row. */
 export interface KeyRecord {
-  readonly hash: Buffer;
   readonly hashScheme: string;
   readonly secret: {
     readonly id: string;
@@ -118,7 +116,7 @@ const team = values({
 
 /** The whole record as one value, of a secret `s` and its key `k`. */
 const record = values<KeyRecord>({
-  ...columns('s', { hash: bytes, hashScheme: text }),
+  ...columns('s', { hashScheme: text }),
   secret: values(
     columns('s', { id: text, validUntil: nullable(time), supersededAt: nullable(time), revokedAt: nullable(time) }),
   ),
@@ -177,12 +175,18 @@ const record = values<KeyRecord>({
   ),
 });
 
-/** Reads the records of secrets that were stored as any of these hashes: as many as there are schemes. */
-export const recordsOf = (hashes: readonly unknown[]): Prisma.Sql => Prisma.sql`
-  SELECT ${Prisma.raw(record.sql)} AS record
+/** Reads the records of secrets that were stored as any of these hashes. */
+export const recordsOf = (hashes: readonly Uint8Array[]): Prisma.Sql => Prisma.sql`
+  SELECT s.hash, ${Prisma.raw(record.sql)} AS record
   FROM api_key_secret AS s JOIN api_key AS k ON k.id = s.key_id
-  WHERE s.hash IN (${Prisma.join(hashes)})
+  WHERE s.hash = ANY(${hashes}::bytea[])
 `;
+
+/** The hash by which a row of that statement was found. */
+export function hashOf({ hash }: Readonly<Record<string, unknown>>): Buffer {
+  if (!Buffer.isBuffer(hash)) throw new Error('The hash of a secret came without its bytes.');
+  return hash;
+}
 
 /** Reads a row of that statement. */
 export const readRecord = (row: Readonly<Record<string, unknown>>): KeyRecord => record.read(row.record);

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { SecretHasher } from '../../../src/access/secret-hasher.ts';
 import { Prisma } from '../../../src/database/generated/client.ts';
-import { type KeyRecord, readRecord, recordsOf } from '../../../src/modules/keys/record.ts';
+import type { KeyRecord } from '../../../src/modules/keys/record.ts';
+import { KeyRecordReader } from '../../../src/modules/keys/record-reader.ts';
 import { limitColumns } from '../../../src/modules/limits/limits.ts';
 import { startTestApp } from '../../testkit/app.ts';
 
 const app = await startTestApp();
-const { prisma, reader } = app.app.database;
+const { prisma, reader, statements } = app.app.database;
 
 const uuid = (number: number): string => `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`;
 const ids = {
@@ -153,12 +155,12 @@ const everythingOfAKey = (): Omit<NewKey, 'kind'> => ({
 
 const everythingOfASecret = () => ({ validUntil: nextTime(), supersededAt: nextTime(), revokedAt: nextTime() });
 
+const records = new KeyRecordReader(reader, new SecretHasher([{ version: 1, key: randomBytes(32) }]));
+
 async function recordOf(hash: Uint8Array): Promise<KeyRecord> {
-  // Two hashes, as there are where there is a pepper.
-  const rows = await reader.raw(recordsOf([Buffer.alloc(32), hash]));
-  const [row] = rows;
-  if (row === undefined || rows.length > 1) throw new Error(`There are ${rows.length} rows.`);
-  return readRecord(row);
+  const record = await records.read(Buffer.from(hash));
+  if (record === undefined) throw new Error('There is no record.');
+  return record;
 }
 
 /** Of a row that Prisma read, the columns that a part of the record has, and its limits. */
@@ -181,7 +183,6 @@ async function recordByPrisma(
     },
   });
   return {
-    hash: Buffer.from(secretRow.hash),
     hashScheme: secretRow.hashScheme,
     secret: partOf(secret, secretRow),
     key: { ...partOf(key, row), scopes: new Set(row.scopes) },
@@ -244,5 +245,39 @@ describe('the record that a key is verified by', () => {
   it('is not read when the stored windows of its tenant are none, rather than as something else', async () => {
     const hash = await makeKey({ kind: 'TENANT', tenantId: ids.brokenTenant, scopes: [] });
     await expect(recordOf(hash)).rejects.toThrow('SUNDAY');
+  });
+});
+
+describe('records that are asked for at the same moment', () => {
+  const make = (count: number) =>
+    Promise.all(Array.from({ length: count }, () => makeKey({ kind: 'GATEWAY', scopes: [] })));
+
+  it('are read by one statement, and each is given to who asked for it', async () => {
+    const hashes = await make(20);
+    const asked = [...hashes, randomBytes(32), ...hashes.toReversed()];
+    const { result, statements: sent } = await statements.during(() =>
+      Promise.all(asked.map((hash) => records.read(Buffer.from(hash)))),
+    );
+    expect(sent).toHaveLength(1);
+    const secrets = await prisma.apiKeySecret.findMany({ where: { hash: { in: hashes } } });
+    const idsByHash = new Map(secrets.map(({ id, hash }) => [Buffer.from(hash).toString('hex'), id]));
+    expect(result.map((record) => record?.secret.id)).toEqual(
+      asked.map((hash) => idsByHash.get(Buffer.from(hash).toString('hex'))),
+    );
+  });
+
+  it('are read by one statement for each hundred', async () => {
+    const { result, statements: sent } = await statements.during(() =>
+      Promise.all(Array.from({ length: 250 }, () => records.read(randomBytes(32)))),
+    );
+    expect(sent).toHaveLength(3);
+    expect(new Set(result)).toEqual(new Set([undefined]));
+  });
+
+  it('are given though another one of them cannot be read', async () => {
+    const broken = await makeKey({ kind: 'TENANT', tenantId: ids.brokenTenant, scopes: [] });
+    const [whole] = await make(1);
+    const given = await Promise.allSettled([broken, whole ?? broken, broken].map(recordOf));
+    expect(given.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected']);
   });
 });

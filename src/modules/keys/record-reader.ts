@@ -1,0 +1,73 @@
+import { timingSafeEqual } from 'node:crypto';
+import DataLoader from 'dataloader';
+import type { SecretHasher } from '../../access/secret-hasher.ts';
+import type { Reader } from '../../database/reader.ts';
+import { fixedStatement } from '../../database/statements.ts';
+import { hashOf, type KeyRecord, readRecord, recordsOf } from './record.ts';
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Secrets that are looked up in one statement, at most. */
+const secretsMax = 100;
+
+/** Text that is the same for the same hash. */
+const nameOf = (hash: Buffer): string => hash.toString('latin1');
+
+/**
+ * Reads the records of secrets from the database. Those that are asked for in the same turn of the event loop, whoever
+ * asks, are read by one statement: on a busy server a look-up is mostly the way to Postgres and back.
+ */
+export class KeyRecordReader {
+  readonly #reader: Pick<Reader, 'raw'>;
+  readonly #hasher: SecretHasher;
+  readonly #statement = fixedStatement(recordsOf([]));
+  readonly #loader = new DataLoader<Buffer, KeyRecord | undefined>((sha256s) => this.#readAll(sha256s), {
+    cache: false,
+    maxBatchSize: secretsMax,
+    // After the requests that have arrived meanwhile: each is a callback of its own, which the loader's default ends with.
+    batchScheduleFn: (dispatch) => void setImmediate(dispatch),
+  });
+
+  constructor(reader: Pick<Reader, 'raw'>, hasher: SecretHasher) {
+    this.#reader = reader;
+    this.#hasher = hasher;
+  }
+
+  /** The record of the secret with this SHA-256. */
+  read(sha256: Buffer): Promise<KeyRecord | undefined> {
+    return this.#loader.load(sha256);
+  }
+
+  async #readAll(sha256s: readonly Buffer[]): Promise<(KeyRecord | undefined | Error)[]> {
+    const candidates = sha256s.map((sha256) => [...this.#hasher.candidates(sha256).values()]);
+    const rows = await this.#reader.raw(this.#statement([candidates.flat()]));
+    const byHash = new Map(
+      rows.map((row) => {
+        const hash = hashOf(row);
+        return [nameOf(hash), { hash, row }];
+      }),
+    );
+    return candidates.map((hashes) => {
+      const own = hashes.flatMap((candidate) => {
+        const found = byHash.get(nameOf(candidate));
+        return found !== undefined && timingSafeEqual(candidate, found.hash) ? [found.row] : [];
+      });
+      return oldestOf(own);
+    });
+  }
+}
+
+/**
+ * There are two rows only when somebody brought as a secret what is the hash of another: the older one counts,
+ * everywhere. What cannot be read is the error of who asked for it, and of nobody else.
+ */
+function oldestOf(rows: readonly Row[]): KeyRecord | undefined | Error {
+  try {
+    return rows
+      .map(readRecord)
+      .sort((a, b) => (a.secret.id < b.secret.id ? -1 : 1))
+      .at(0);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
