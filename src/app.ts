@@ -32,6 +32,7 @@ import { PolicyService } from './modules/products/policies.ts';
 import { ProductService } from './modules/products/service.ts';
 import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
+import { UsageService } from './modules/usage/service.ts';
 import { UserService } from './modules/users/service.ts';
 import { schema } from './schema.ts';
 import { listen } from './server/http.ts';
@@ -145,6 +146,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       products,
       teams,
       tenants,
+      usage: new UsageService(database),
       users,
       ...keys.services,
     };

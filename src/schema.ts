@@ -26,6 +26,7 @@ import './modules/teams/commands.ts';
 import './modules/teams/schema.ts';
 import './modules/tenants/commands.ts';
 import './modules/tenants/schema.ts';
+import './modules/usage/schema.ts';
 import './modules/users/commands.ts';
 import './modules/users/schema.ts';
 import './modules/viewer/schema.ts';

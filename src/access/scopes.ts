@@ -65,6 +65,10 @@ export const scopeRegistry = {
     kinds: [...callers, 'GATEWAY'],
   },
   'registry:write': { description: 'Create, change and delete the models that gateways route by.', kinds: deployment },
+  'usage:read': {
+    description: 'Read what requests used and cost; product, engine and user keys read those of their own.',
+    kinds: [...tenant, 'PRODUCT', 'USER', 'ENGINE'],
+  },
   'peppers:read': { description: 'Read how far hashing under another pepper has come.', kinds: deployment },
   'peppers:write': { description: 'Have all secrets hashed under another pepper.', kinds: deployment },
 
@@ -138,11 +142,12 @@ export const scopeTemplates = {
       'keys:read',
       'keys:write',
       'keys:verify',
+      'usage:read',
     ],
   },
   engine_runtime: {
     description: 'What an engine does with its own key.',
-    scopes: ['engines:read', 'engines:report', 'keys:verify'],
+    scopes: ['engines:read', 'engines:report', 'keys:verify', 'usage:read'],
   },
   gateway: {
     description: 'What a gateway does.',
@@ -156,6 +161,7 @@ export const scopeTemplates = {
       'keys:read',
       'keys:write',
       'registry:read',
+      'usage:read',
       'cloud:inference',
       'catalog:read',
       'models:read',
@@ -176,6 +182,7 @@ export const scopeTemplates = {
       'keys:read',
       'keys:write',
       'registry:read',
+      'usage:read',
       'cloud:inference',
       'catalog:read',
       'models:read',

@@ -15,6 +15,7 @@ export const idPrefixes = {
   ApiKey: 'key',
   ApiKeySecret: 'sec',
   Model: 'mdl',
+  UsageRecord: 'usg',
 } as const;
 
 export type NodeType = keyof typeof idPrefixes;

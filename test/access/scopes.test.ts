@@ -16,13 +16,14 @@ import {
 } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { allScopes, hasScopes, type Scope, scopeRegistry, scopesOfTenant } from '../../src/access/scopes.ts';
-import { encodeId, idPrefixes, isNodeType, newId } from '../../src/graph/ids.ts';
+import { decodeId, encodeId, idPrefixes, isNodeType, newId } from '../../src/graph/ids.ts';
 import { printGraph } from '../../src/graph/print.ts';
 import requiredScopes from '../../src/graph/scopes-plugin.ts';
 import { schema } from '../../src/schema.ts';
 import { startTestApp } from '../testkit/app.ts';
 import type { Client } from '../testkit/client.ts';
 import { Seed } from '../testkit/seed.ts';
+import { addUsage, usageRow } from '../testkit/usage.ts';
 
 const test = await startTestApp();
 const seed = new Seed(test);
@@ -161,6 +162,11 @@ const makers: Readonly<Record<string, () => Promise<string>>> = {
   ApiKey: async () => (await seed.key()).id,
   Model: async () => (await seed.model()).id,
   ApiKeySecret: async () => seed.secretIdOf((await seed.key()).id),
+  UsageRecord: async () => {
+    const record = usageRow({ tenantId: decodeId('Tenant', (await seed.tenant()).id) });
+    await addUsage(test.app.database, [record]);
+    return encodeId('UsageRecord', record.id);
+  },
 };
 
 /** The id of an object of a type, made for the purpose. */
@@ -234,6 +240,7 @@ describe('node', () => {
     ApiKey: 'keys:read',
     ApiKeySecret: 'keys:read',
     Model: 'registry:read',
+    UsageRecord: 'usage:read',
   } as const;
 
   it('has a scope to be tested with for every type', () => {

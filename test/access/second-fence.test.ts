@@ -43,6 +43,7 @@ const tableOf: Readonly<Partial<Record<NodeType, readonly [string, string]>>> = 
   ApiKey: ['api_key', 'tenant_id'],
   ApiKeySecret: ['api_key_secret', 'tenant_id'],
   AuditEntry: ['audit_entry', 'chain_id'],
+  UsageRecord: ['usage_record', 'tenant_id'],
 };
 
 /** The ids of all rows of a tenant, as the graph has them, and the names of all that has one. */

@@ -20,7 +20,7 @@ const neverReached = ['outbox_event'];
 const views = [{ view: 'own_api_key', table: 'api_key' }] as const;
 
 const reached = tables.filter(({ name }) => !neverReached.includes(name));
-const writable = reached.filter(({ name }) => !['tenant', 'audit_chain', 'audit_entry'].includes(name));
+const writable = reached.filter(({ name }) => !['tenant', 'audit_chain', 'audit_entry', 'usage_record'].includes(name));
 
 const tenant: Fence = { tenantId: own.tenantId };
 const [ownProduct = '', otherProduct = ''] = own.productIds;
@@ -125,6 +125,7 @@ const bound: readonly (readonly [string, Fence, Readonly<Record<string, readonly
       engine: ['product_id = $1', ownProduct],
       api_key: ['product_id = $1', ownProduct],
       api_key_secret: ['key_id IN (SELECT id FROM api_key WHERE product_id = $1)', ownProduct],
+      usage_record: ['product_id = $1', ownProduct],
     },
   ],
   [
@@ -136,6 +137,7 @@ const bound: readonly (readonly [string, Fence, Readonly<Record<string, readonly
       team: ['id = $1', ownTeam],
       api_key: ['user_id = $1', ownUser],
       api_key_secret: ['key_id IN (SELECT id FROM api_key WHERE user_id = $1)', ownUser],
+      usage_record: ['user_id = $1', ownUser],
     },
   ],
 ];
@@ -287,6 +289,8 @@ describe('behind the fence', () => {
     ['audit_entry', `UPDATE audit_entry SET action = 'nothing'`],
     ['audit_entry', `DELETE FROM audit_entry`],
     ['audit_chain', `DELETE FROM audit_chain`],
+    ['usage_record', `UPDATE usage_record SET cost_usd = 0`],
+    ['usage_record', `DELETE FROM usage_record`],
     ['outbox_event', `SELECT FROM outbox_event`],
     ['idempotency_record', `SELECT FROM idempotency_record`],
     ['rejected_attempt', `SELECT FROM rejected_attempt`],

@@ -1,8 +1,11 @@
 import { type GraphQLObjectType, getNamedType, isInterfaceType, isLeafType, isObjectType } from 'graphql';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { decodeId } from '../../src/graph/ids.ts';
 import { schema } from '../../src/schema.ts';
 import { startTestApp } from '../testkit/app.ts';
+import { defaultGroup } from '../testkit/ids.ts';
 import { Seed, type Seeded } from '../testkit/seed.ts';
+import { addUsage, usageRow } from '../testkit/usage.ts';
 
 const app = await startTestApp({
   environment: { FAIRLEAD_COST_CAPACITY: '1000000000', FAIRLEAD_MAX_OPERATION_COST: '1000000' },
@@ -46,7 +49,7 @@ beforeAll(async () => {
     limits,
   });
   const inference = { model: 'small', fallbackModels: ['smaller'], systemPrompt: 'Hello', temperature: 1, topP: 0.5 };
-  await seed.run('createApp', { tenantId, name: 'Chat', description: 'third', inference });
+  const { app: chat } = await seed.run('createApp', { tenantId, name: 'Chat', description: 'third', inference });
   const ofKey = { limits, metadata: { room: 7 }, allowedModels: ['small'], expiresAt: '2030-01-01T00:00:00.000Z' };
   const key = await seed.key({
     kind: 'USER',
@@ -70,7 +73,7 @@ beforeAll(async () => {
   });
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
   await seed.key({ kind: 'ENGINE', engineId: engine.id, scopes: ['engines:read'] });
-  await seed.run('createModel', {
+  const { model } = await seed.run('createModel', {
     name: 'small',
     description: 'fourth',
     type: 'IMAGE',
@@ -85,6 +88,20 @@ beforeAll(async () => {
     isEnabled: false,
   });
   await seed.run('reportEngine', { engineId: engine.id, status: 'FAILED', bootDurationMs: 7, message: 'down' });
+  await addUsage(app.app.database, [
+    usageRow({
+      tenantId: decodeId('Tenant', tenantId),
+      fairshareGroupId: decodeId('FairshareGroup', defaultGroup),
+      keyId: decodeId('ApiKey', key.id),
+      userId: decodeId('User', (user as Seeded).id),
+      teamId: decodeId('Team', (team as Seeded).id),
+      appId: decodeId('App', (chat as Seeded).id),
+      productId: decodeId('Product', productId),
+      engineId: decodeId('Engine', engine.id),
+      modelId: decodeId('Model', (model as Seeded).id),
+      sessionId: 'morning',
+    }),
+  ]);
 });
 
 /** Every way to rows of a type, with the place of the rows' fields marked. */
@@ -133,6 +150,15 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'Model', query: '{ model(name: "small") { … } }' },
   { type: 'Model', query: '{ models { edges { node { … } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
+  { type: 'UsageRecord', query: '{ usageRecords { edges { node { … } } } }' },
+  { type: 'Tenant', query: '{ usageRecords { edges { node { tenant { … } } } } }' },
+  { type: 'FairshareGroup', query: '{ usageRecords { edges { node { fairshareGroup { … } } } } }' },
+  { type: 'ApiKey', query: '{ usageRecords { edges { node { key { … } } } } }' },
+  { type: 'User', query: '{ usageRecords { edges { node { user { … } } } } }' },
+  { type: 'Team', query: '{ usageRecords { edges { node { team { … } } } } }' },
+  { type: 'App', query: '{ usageRecords { edges { node { app { … } } } } }' },
+  { type: 'Product', query: '{ usageRecords { edges { node { product { … } } } } }' },
+  { type: 'Model', query: '{ usageRecords { edges { node { model { … } } } } }' },
 ];
 
 const objectType = (name: string): GraphQLObjectType => {

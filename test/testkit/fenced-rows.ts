@@ -3,6 +3,7 @@ import type { Database } from '../../src/database/database.ts';
 import type { KeyKind } from '../../src/database/generated/enums.ts';
 import { newId } from '../../src/graph/ids.ts';
 import { append } from '../../src/modules/audit/chain.ts';
+import { addUsage, usageRow } from './usage.ts';
 
 /** A tenant with rows in every table that tenants can reach. All ids are UUIDs. */
 export interface TenantRows {
@@ -84,6 +85,11 @@ export async function addTenantRows(database: Database): Promise<TenantRows> {
       },
     });
   }
+  await addUsage(database, [
+    usageRow({ tenantId, fairshareGroupId: groupId }),
+    ...productIds.map((productId, index) => usageRow({ tenantId, productId, engineId: engineIds[index] ?? null })),
+    ...userIds.map((userId, index) => usageRow({ tenantId, userId, teamId: teamIds[index] ?? null })),
+  ]);
   await database.transaction((transaction) =>
     append(transaction, {
       id: newId(),

@@ -86,6 +86,7 @@ const nodeTypes = [
   'ApiKey',
   'ApiKeySecret',
   'Model',
+  'UsageRecord',
 ] as const satisfies readonly NodeType[];
 const anyNode = nodeTypes.map((type) => row(type));
 
@@ -102,6 +103,7 @@ export const scopesOfNodes = {
   ApiKey: 'keys:read',
   ApiKeySecret: 'keys:read',
   Model: 'registry:read',
+  UsageRecord: 'usage:read',
   AuditEntry: 'audit:read',
 } as const satisfies Record<NodeType, string>;
 
@@ -153,6 +155,16 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Query.verifyKeys': {
     rows: { 'inputs.0.key': row('ApiKey', { by: 'secret' }) },
     found: (answer) => isKnownKey((answer as unknown[])[0]),
+  },
+  'Query.usageRecord': { rows: { id: row('UsageRecord') } },
+  'Query.usageRecords': {
+    rows: conditions('UsageRecord', 'filter', {
+      tenantId: 'Tenant',
+      keyId: 'ApiKey',
+      userId: 'User',
+      productId: 'Product',
+      modelId: 'Model',
+    }),
   },
   'Query.auditLog': { rows: auditFilter },
   'Query.verifyAuditChain': { rows: { tenantId: row('Tenant') }, found: number('entriesChecked') },

@@ -4,6 +4,7 @@ import type { TestApp } from '../../testkit/app.ts';
 import type { CreateKeyInput } from '../../testkit/generated/graphql.ts';
 import { makeKey } from '../../testkit/keys.ts';
 import { Seed } from '../../testkit/seed.ts';
+import { addUsage, usageRow } from '../../testkit/usage.ts';
 
 /** Ids in the graph, by the type of what they belong to. */
 type Ids = Readonly<Partial<Record<NodeType, readonly string[]>>>;
@@ -147,7 +148,7 @@ async function makeHome(app: TestApp, seed: Seed, marker: string, rows: Row[]): 
       ...(key.productId === null ? {} : { Product: [encodeId('Product', key.productId)] }),
       ...(key.engineId === null ? {} : { Engine: [encodeId('Engine', key.engineId)] }),
     };
-    row('ApiKey', { id }, key.name, of);
+    await addUsageOf({ app, rows }, row('ApiKey', { id }, key.name, of), marker);
     await addSecrets({ app, rows }, id, { ...of, Tenant: [tenantId], ApiKey: [id] });
   }
   for (const product of home.products) {
@@ -160,6 +161,35 @@ async function makeHome(app: TestApp, seed: Seed, marker: string, rows: Row[]): 
     }
   }
   return home;
+}
+
+/** A record of usage by the holder of a key. */
+async function addUsageOf({ app, rows }: Pick<World, 'app' | 'rows'>, key: Row, marker: string): Promise<void> {
+  const owner = (type: NodeType): string | null => {
+    const [id] = key.of[type] ?? [];
+    return id === undefined ? null : decodeId(type, id);
+  };
+  const [tenantId = ''] = key.of.Tenant ?? [];
+  const model = rows.find(({ type, of }) => type === 'Model' && of.Tenant?.includes(tenantId));
+  const record = usageRow({
+    tenantId: decodeId('Tenant', tenantId),
+    keyId: decodeId('ApiKey', key.id),
+    userId: owner('User'),
+    appId: owner('App'),
+    productId: owner('Product'),
+    engineId: owner('Engine'),
+    ...(model && { modelId: decodeId('Model', model.id) }),
+    modelName: marker,
+    sessionId: marker,
+  });
+  await addUsage(app.app.database, [record]);
+  const id = encodeId('UsageRecord', record.id);
+  rows.push({
+    type: 'UsageRecord',
+    id,
+    text: record.requestId,
+    of: { ...key.of, ...named('Model', model?.id), UsageRecord: [id] },
+  });
 }
 
 const pair = <Made, Result>(
@@ -211,5 +241,6 @@ export async function addKey(world: World, input: CreateKeyInput): Promise<Row &
   const value = (newest as { value: string } | null)?.value ?? secret;
   const row = { type: 'ApiKey', id: key.id, text: input.name, of, secret: value } as const;
   rows.push(row);
+  if (of.Tenant !== undefined) await addUsageOf(world, row, input.name);
   return row;
 }

@@ -1,0 +1,51 @@
+import { defineEntity, type EntityRow } from '../../database/entity.ts';
+import type { UsageRecord } from '../../database/generated/client.ts';
+
+export const usageRecords = defineEntity<UsageRecord>()({
+  name: 'UsageRecord',
+  table: 'usage_record',
+  columns: [
+    'id',
+    'tenantId',
+    'fairshareGroupId',
+    'keyId',
+    'userId',
+    'teamId',
+    'appId',
+    'productId',
+    'engineId',
+    'modelId',
+    'modelName',
+    'gatewayId',
+    'requestId',
+    'sessionId',
+    'requestType',
+    'admission',
+    'settlement',
+    'statusCode',
+    'estimatedInputTokens',
+    'estimatedOutputTokens',
+    'inputTokens',
+    'outputTokens',
+    'queueWaitMs',
+    'ttftMs',
+    'totalMs',
+    'cacheStatus',
+    'costUsd',
+    'completedAt',
+  ],
+  sorts: { completedAt: 'time' },
+  owners: { tenant: 'tenantId', product: 'productId', engine: 'engineId', user: 'userId', app: 'appId' },
+  fields: {
+    tenant: ['tenantId'],
+    fairshareGroup: ['fairshareGroupId'],
+    key: ['keyId'],
+    user: ['userId'],
+    team: ['teamId'],
+    app: ['appId'],
+    product: ['productId'],
+    model: ['modelId'],
+  },
+});
+
+export type UsageRecordRow = EntityRow<typeof usageRecords>;
