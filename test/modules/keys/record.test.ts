@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SecretHasher } from '../../../src/access/secret-hasher.ts';
 import { Prisma } from '../../../src/database/generated/client.ts';
-import type { KeyRecord } from '../../../src/modules/keys/record.ts';
+import { type KeyRecord, recordsOf } from '../../../src/modules/keys/record.ts';
 import { KeyRecordReader } from '../../../src/modules/keys/record-reader.ts';
 import { limitColumns } from '../../../src/modules/limits/limits.ts';
 import { startTestApp } from '../../testkit/app.ts';
@@ -272,6 +273,24 @@ describe('records that are asked for at the same moment', () => {
     );
     expect(sent).toHaveLength(3);
     expect(new Set(result)).toEqual(new Set([undefined]));
+  });
+
+  it('are read by a statement that Postgres plans once, however many there are', async () => {
+    const connection = new pg.Client({ connectionString: app.databaseUrl });
+    await connection.connect();
+    try {
+      for (let count = 1; count <= 20; count += 1) {
+        const { text, values } = recordsOf(Array.from({ length: count }, () => randomBytes(32)));
+        await connection.query({ name: 'records', text, values });
+      }
+      const { rows } = await connection.query(
+        'SELECT custom_plans::int AS custom, generic_plans::int AS once FROM pg_prepared_statements',
+      );
+      // The first five calls are always planned for their values.
+      expect(rows).toEqual([{ custom: 5, once: 15 }]);
+    } finally {
+      await connection.end();
+    }
   });
 
   it('are given though another one of them cannot be read', async () => {
