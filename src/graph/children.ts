@@ -1,5 +1,5 @@
 import type { Transaction } from '../database/database.ts';
-import type { RowCount } from './errors.ts';
+import type { RowCount, UserError } from './errors.ts';
 
 /** Rows of another module that belong to a row and go with it. */
 export interface Children {
@@ -9,6 +9,19 @@ export interface Children {
   countLive(transaction: Transaction, parentId: string): Promise<number>;
   /** Deletes all of them. */
   deleteAll(transaction: Transaction, parentId: string): Promise<void>;
+}
+
+/** How a row is to be deleted that others belong to. */
+interface Deletion {
+  readonly cascade: boolean;
+  readonly dryRun: boolean;
+}
+
+/** What is deleted with a row, and the row itself. */
+export interface Removal {
+  /** True: nothing was deleted. */
+  readonly dryRun: boolean;
+  readonly removed: readonly RowCount[];
 }
 
 /** Every kind of children that the rows of a module have: the modules of the children add them. */
@@ -27,6 +40,25 @@ export class ChildKinds {
       if (count > 0) counts.push({ type: kind.type, count });
     }
     return counts;
+  }
+
+  /**
+   * Deletes what belongs to a row that is about to be deleted; in a dry run, only counts it.
+   *
+   * @param refusal what is thrown when children are in use and shall not be deleted
+   */
+  async remove(
+    transaction: Transaction,
+    { type, id }: { readonly type: string; readonly id: string },
+    { cascade, dryRun }: Deletion,
+    refusal: (children: readonly RowCount[]) => UserError,
+  ): Promise<Removal> {
+    const children = await this.countLive(transaction, id);
+    const removal = { dryRun, removed: [...children, { type, count: 1 }] };
+    if (dryRun) return removal;
+    if (children.length > 0 && !cascade) throw refusal(children);
+    await this.deleteAll(transaction, id);
+    return removal;
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { ObjectFieldsShape } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
-import { RowCountType } from '../../graph/error-types.ts';
+import { deletionFields, removalFields } from '../../graph/commands/deletions.ts';
 import {
   HasChildrenError,
   InvalidStateError,
@@ -129,12 +129,7 @@ command({
   input: deleteAppRules,
   fields: (t) => ({
     ...reference(t),
-    cascade: t.boolean({
-      required: true,
-      defaultValue: false,
-      description: 'Whether its live keys are deleted with it.',
-    }),
-    dryRun: t.boolean({ required: true, defaultValue: false, description: 'Only say what would be deleted.' }),
+    ...deletionFields(t, 'live keys'),
   }),
   errors: [NotFoundError, StaleRevisionError, HasChildrenError],
   run: ({ apps }, scope, input) => apps.delete(scope, input),
@@ -143,11 +138,6 @@ command({
       description: 'The id of the application.',
       resolve: (answer) => encodeId('App', answer.deletedAppId),
     }),
-    dryRun: t.exposeBoolean('dryRun', { description: 'True: nothing was deleted, this is what would be.' }),
-    removed: t.field({
-      type: [RowCountType],
-      description: 'What is deleted: live keys and the application itself.',
-      resolve: (answer) => [...answer.removed],
-    }),
+    ...removalFields(t, 'live keys and the application itself'),
   }),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deletionRules } from '../../graph/commands/deletions.ts';
 import { expectedRevision, idOf, nameText, plainText } from '../../graph/commands/validation.ts';
 import { inferenceRules } from './inference.ts';
 
@@ -21,7 +22,7 @@ export const updateAppRules = z.object({
 
 export const appStatusRules = z.object(reference);
 
-export const deleteAppRules = z.object({ ...reference, cascade: z.boolean(), dryRun: z.boolean() });
+export const deleteAppRules = z.object({ ...reference, ...deletionRules });
 
 export type CreateApp = z.infer<typeof createAppRules>;
 export type UpdateApp = z.infer<typeof updateAppRules>;

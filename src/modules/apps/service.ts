@@ -4,18 +4,12 @@ import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { JsonObject } from '../../graph/audit.ts';
-import { ChildKinds, type Children } from '../../graph/children.ts';
+import { ChildKinds, type Children, type Removal } from '../../graph/children.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
-import {
-  expectRevision,
-  HasChildrenError,
-  InvalidStateError,
-  NotFoundError,
-  type RowCount,
-} from '../../graph/errors.ts';
+import { expectRevision, HasChildrenError, InvalidStateError, NotFoundError } from '../../graph/errors.ts';
 import { encodeId, newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { definedOf, differs } from '../../graph/patches.ts';
@@ -35,10 +29,8 @@ interface AppAnswer {
   readonly app: AppRow;
 }
 
-interface DeletedAppAnswer {
+interface DeletedAppAnswer extends Removal {
   readonly deletedAppId: string;
-  readonly dryRun: boolean;
-  readonly removed: readonly RowCount[];
 }
 
 const { sql } = Prisma;
@@ -132,14 +124,17 @@ export class AppService implements Children {
     return this.#change(scope, reference, () => ({ status: 'ACTIVE' }));
   }
 
-  async delete(scope: CommandScope, { cascade, dryRun, ...reference }: DeleteApp): Promise<Change<DeletedAppAnswer>> {
+  async delete(scope: CommandScope, input: DeleteApp): Promise<Change<DeletedAppAnswer>> {
     const { transaction } = scope;
-    const app = await this.#lock(scope, reference, 'UPDATE');
-    const children = await this.#children.countLive(transaction, app.id);
-    const payload = { deletedAppId: app.id, dryRun, removed: [...children, { type: 'App', count: 1 }] };
-    if (dryRun) return unchanged(payload);
-    if (children.length > 0 && !cascade) throw new HasChildrenError(children, 'application');
-    await this.#children.deleteAll(transaction, app.id);
+    const app = await this.#lock(scope, input, 'UPDATE');
+    const removal = await this.#children.remove(
+      transaction,
+      { type: 'App', id: app.id },
+      input,
+      (children) => new HasChildrenError(children, 'application'),
+    );
+    const payload = { deletedAppId: app.id, ...removal };
+    if (removal.dryRun) return unchanged(payload);
     await transaction.prisma.app.delete({ where: { id: app.id }, select: { id: true } });
     return { payload, changed: { ...about(app), before: describeApp(app) } };
   }

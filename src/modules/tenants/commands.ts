@@ -1,7 +1,7 @@
 import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
-import { RowCountType } from '../../graph/error-types.ts';
+import { deletionFields, removalFields } from '../../graph/commands/deletions.ts';
 import { InvalidStateError, NameTakenError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { LimitsInput } from '../limits/schema.ts';
@@ -219,12 +219,7 @@ command({
   input: deleteTenantRules,
   fields: (t) => ({
     ...reference(t),
-    cascade: t.boolean({
-      required: true,
-      defaultValue: false,
-      description: 'Whether its children are deleted with it.',
-    }),
-    dryRun: t.boolean({ required: true, defaultValue: false, description: 'Only say what would be deleted.' }),
+    ...deletionFields(t, 'children'),
   }),
   errors: [NotFoundError, StaleRevisionError, TenantHasChildrenError],
   run: ({ tenants }, scope, input) => tenants.delete(scope, input),
@@ -233,11 +228,6 @@ command({
       description: 'The id of the tenant.',
       resolve: (answer) => encodeId('Tenant', answer.deletedTenantId),
     }),
-    dryRun: t.exposeBoolean('dryRun', { description: 'True: nothing was deleted, this is what would be.' }),
-    removed: t.field({
-      type: [RowCountType],
-      description: 'What is deleted: live children and the tenant itself.',
-      resolve: (answer) => [...answer.removed],
-    }),
+    ...removalFields(t, 'live children and the tenant itself'),
   }),
 });

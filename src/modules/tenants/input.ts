@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deletionRules } from '../../graph/commands/deletions.ts';
 import {
   distinct,
   emailAddress,
@@ -68,7 +69,7 @@ export const setTenantGroupRules = z.object({ ...ofTenant, fairshareGroupId: idO
 
 export const tenantStatusRules = z.object(ofTenant);
 
-export const deleteTenantRules = z.object({ ...ofTenant, cascade: z.boolean(), dryRun: z.boolean() });
+export const deleteTenantRules = z.object({ ...ofTenant, ...deletionRules });
 
 export type CreateTenant = z.infer<typeof createTenantRules>;
 export type UpdateTenant = z.infer<typeof updateTenantRules>;

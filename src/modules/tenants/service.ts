@@ -3,12 +3,12 @@ import { visibleTo } from '../../access/visibility.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import { ChildKinds, type Children } from '../../graph/children.ts';
+import { ChildKinds, type Children, type Removal } from '../../graph/children.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { orNameTaken } from '../../graph/commands/name-taken.ts';
 import { foldName } from '../../graph/commands/validation.ts';
 import type { Connection } from '../../graph/connections.ts';
-import { expectRevision, InvalidStateError, invalid, NotFoundError, type RowCount } from '../../graph/errors.ts';
+import { expectRevision, InvalidStateError, invalid, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
@@ -32,10 +32,8 @@ interface TenantAnswer {
   readonly tenant: TenantRow;
 }
 
-interface DeletedTenantAnswer {
+interface DeletedTenantAnswer extends Removal {
   readonly deletedTenantId: string;
-  readonly dryRun: boolean;
-  readonly removed: readonly RowCount[];
 }
 
 type TenantData = Prisma.TenantUncheckedUpdateInput;
@@ -175,12 +173,14 @@ export class TenantService implements GroupMembers {
   async delete(scope: CommandScope, input: DeleteTenant): Promise<Change<DeletedTenantAnswer>> {
     const { transaction } = scope;
     const tenant = await this.#lock(scope, input, 'UPDATE');
-    const children = await this.#children.countLive(transaction, tenant.id);
-    const removed = [...children, { type: 'Tenant', count: 1 }];
-    const payload = { deletedTenantId: tenant.id, dryRun: input.dryRun, removed };
-    if (input.dryRun) return unchanged(payload);
-    if (children.length > 0 && !input.cascade) throw new TenantHasChildrenError(children);
-    await this.#children.deleteAll(transaction, tenant.id);
+    const removal = await this.#children.remove(
+      transaction,
+      { type: 'Tenant', id: tenant.id },
+      input,
+      (children) => new TenantHasChildrenError(children),
+    );
+    const payload = { deletedTenantId: tenant.id, ...removal };
+    if (removal.dryRun) return unchanged(payload);
     await transaction.prisma.tenant.delete({ where: { id: tenant.id }, select: { id: true } });
     return { payload, changed: { ...aboutTenant(tenant), before: describeTenant(tenant) } };
   }

@@ -1,8 +1,9 @@
 import type { InputFieldMap, ObjectFieldsShape } from '@pothos/core';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import { command } from '../../graph/commands/command.ts';
+import { deletionFields, removalFields } from '../../graph/commands/deletions.ts';
 import { metadataBounds } from '../../graph/commands/metadata.ts';
-import { errorValue, RowCountType, UserErrorInterface } from '../../graph/error-types.ts';
+import { errorValue, UserErrorInterface } from '../../graph/error-types.ts';
 import { HasChildrenError, InvalidStateError, NotFoundError, StaleRevisionError } from '../../graph/errors.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { LimitsInput } from '../limits/schema.ts';
@@ -179,12 +180,7 @@ command({
   input: deleteUserRules,
   fields: (t) => ({
     ...reference(t),
-    cascade: t.boolean({
-      required: true,
-      defaultValue: false,
-      description: 'Whether its live keys are deleted with it.',
-    }),
-    dryRun: t.boolean({ required: true, defaultValue: false, description: 'Only say what would be deleted.' }),
+    ...deletionFields(t, 'live keys'),
   }),
   errors: [NotFoundError, StaleRevisionError, HasChildrenError],
   run: ({ users }, scope, input) => users.delete(scope, input),
@@ -193,11 +189,6 @@ command({
       description: 'The id of the user.',
       resolve: (answer) => encodeId('User', answer.deletedUserId),
     }),
-    dryRun: t.exposeBoolean('dryRun', { description: 'True: nothing was deleted, this is what would be.' }),
-    removed: t.field({
-      type: [RowCountType],
-      description: 'What is deleted: live keys and the user itself.',
-      resolve: (answer) => [...answer.removed],
-    }),
+    ...removalFields(t, 'live keys and the user itself'),
   }),
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deletionRules } from '../../graph/commands/deletions.ts';
 import { metadataRule } from '../../graph/commands/metadata.ts';
 import { emailAddress, expectedRevision, externalId, idOf, plainText, rule } from '../../graph/commands/validation.ts';
 import { limitsRules } from '../limits/limits.ts';
@@ -42,7 +43,7 @@ export const moveUserRules = z
 
 export const userStatusRules = z.object(reference);
 
-export const deleteUserRules = z.object({ ...reference, cascade: z.boolean(), dryRun: z.boolean() });
+export const deleteUserRules = z.object({ ...reference, ...deletionRules });
 
 export type NewUser = z.infer<typeof newUserRules>;
 export type CreateUser = z.infer<typeof createUserRules>;

@@ -3,11 +3,11 @@ import { visibleTo } from '../../access/visibility.ts';
 import type { Database, Transaction } from '../../database/database.ts';
 import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import { ChildKinds, type Children } from '../../graph/children.ts';
+import { ChildKinds, type Children, type Removal } from '../../graph/children.ts';
 import { type Change, type CommandScope, unchanged } from '../../graph/commands/definition.ts';
 import { orTaken } from '../../graph/commands/name-taken.ts';
 import type { Connection } from '../../graph/connections.ts';
-import { expectRevision, HasChildrenError, NotFoundError, type RowCount } from '../../graph/errors.ts';
+import { expectRevision, HasChildrenError, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { encodeId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
@@ -38,10 +38,8 @@ interface BulkAnswer {
   readonly items: readonly BulkItem[];
 }
 
-interface DeletedUserAnswer {
+interface DeletedUserAnswer extends Removal {
   readonly deletedUserId: string;
-  readonly dryRun: boolean;
-  readonly removed: readonly RowCount[];
 }
 
 /** What is asked of the user of a login. */
@@ -171,14 +169,17 @@ export class UserService implements Children, TeamMembers {
     return this.#change(scope, reference, () => ({ status: 'ACTIVE', deactivatedAt: null }));
   }
 
-  async delete(scope: CommandScope, { cascade, dryRun, ...reference }: DeleteUser): Promise<Change<DeletedUserAnswer>> {
+  async delete(scope: CommandScope, input: DeleteUser): Promise<Change<DeletedUserAnswer>> {
     const { transaction } = scope;
-    const user = await this.#lock(scope, reference, 'UPDATE');
-    const children = await this.#children.countLive(transaction, user.id);
-    const payload = { deletedUserId: user.id, dryRun, removed: [...children, { type: 'User', count: 1 }] };
-    if (dryRun) return unchanged(payload);
-    if (children.length > 0 && !cascade) throw new HasChildrenError(children, 'user');
-    await this.#children.deleteAll(transaction, user.id);
+    const user = await this.#lock(scope, input, 'UPDATE');
+    const removal = await this.#children.remove(
+      transaction,
+      { type: 'User', id: user.id },
+      input,
+      (children) => new HasChildrenError(children, 'user'),
+    );
+    const payload = { deletedUserId: user.id, ...removal };
+    if (removal.dryRun) return unchanged(payload);
     await transaction.prisma.user.delete({ where: { id: user.id }, select: { id: true } });
     return { payload, changed: { ...about(user), before: describeUser(user) } };
   }
