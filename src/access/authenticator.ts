@@ -24,7 +24,7 @@ export type Authentication = { readonly principal: Principal } | { readonly reje
 export interface PresentedCredential {
   /** The same for the same credential from the same place. It holds the secret: to compare with, never to show. */
   readonly identity: string;
-  authenticate(): Promise<Authentication>;
+  authenticate(): Authentication | Promise<Authentication>;
 }
 
 /** Turns a credential into a principal by asking each source that reads the place where it was found. */
@@ -43,31 +43,35 @@ export class Authenticator {
   present(read: (name: string) => unknown, from: RequestOrigin = {}): PresentedCredential {
     const credential = findCredential(read);
     if (typeof credential === 'string') {
-      return { identity: credential, authenticate: async () => ({ rejected: credential }) };
+      return { identity: credential, authenticate: () => ({ rejected: credential }) };
     }
     return {
       get identity() {
         return JSON.stringify([credential.place, credential.secret, from.origin, from.ipAddress]);
       },
-      authenticate: () => this.#authenticate(credential, from),
+      authenticate: () => {
+        const found = this.#find(credential, from, 0);
+        return found instanceof Promise ? found.then(authenticationBy) : authenticationBy(found);
+      },
     };
   }
 
-  async #authenticate(credential: Credential, from: RequestOrigin): Promise<Authentication> {
-    const found = await this.#find(credential, from);
-    if (found === undefined) return { rejected: 'UNKNOWN_CREDENTIAL' };
-    return typeof found === 'string' ? { rejected: found } : { principal: found };
-  }
-
-  async #find({ place, secret }: Credential, from: RequestOrigin): Promise<Finding> {
-    for (const source of this.#sources) {
-      const found = source.accepts.includes(place) ? await source.find(secret, place, from) : undefined;
-      if (found === undefined || typeof found === 'string') {
-        if (found !== undefined) return found;
-        continue;
-      }
-      return found.tenantId === undefined ? found : { ...found, scopes: scopesOfTenant(found.scopes) };
+  /** Asks one source after the other, from one of them on; in the same turn where none has to wait. */
+  #find(credential: Credential, from: RequestOrigin, start: number): Finding | Promise<Finding> {
+    const { place, secret } = credential;
+    for (let at = start; at < this.#sources.length; at += 1) {
+      const source = this.#sources[at];
+      const found = source?.accepts.includes(place) ? source.find(secret, place, from) : undefined;
+      if (found instanceof Promise) return found.then((later) => later ?? this.#find(credential, from, at + 1));
+      if (found !== undefined) return found;
     }
     return undefined;
   }
+}
+
+function authenticationBy(found: Finding): Authentication {
+  if (found === undefined) return { rejected: 'UNKNOWN_CREDENTIAL' };
+  if (typeof found === 'string') return { rejected: found };
+  const { tenantId, scopes } = found;
+  return { principal: tenantId === undefined ? found : { ...found, scopes: scopesOfTenant(scopes) } };
 }

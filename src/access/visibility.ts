@@ -13,6 +13,8 @@ const bindings = {
   app: 'appId',
 } as const satisfies Record<string, keyof Binding>;
 
+const bindingNames = Object.values(bindings);
+
 /**
  * The conditions under which a principal sees rows of an entity. Whoever is bound to something sees the rows that
  * belong to it; rows that cannot belong to such a thing it does not see at all, unless the entity says that they are
@@ -35,5 +37,4 @@ function conditionOf<Row>(entity: Entity<Row>, owner: Owner<Row> | undefined, id
 export const isWithin = (
   principal: Binding,
   owners: Readonly<Partial<Record<keyof Binding, string | null>>>,
-): boolean =>
-  Object.values(bindings).every((name) => principal[name] === undefined || principal[name] === owners[name]);
+): boolean => bindingNames.every((name) => principal[name] === undefined || principal[name] === owners[name]);

@@ -3,10 +3,9 @@ import ComplexityPlugin from '@pothos/plugin-complexity';
 import DirectivesPlugin from '@pothos/plugin-directives';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import RelayPlugin from '@pothos/plugin-relay';
-import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
 import { getNamedType, isLeafType } from 'graphql';
 import { JSONObjectResolver, SafeIntResolver } from 'graphql-scalars';
-import { hasScopes, type RequiredScopes, type Scope } from '../access/scopes.ts';
+import type { RequiredScopes } from '../access/scopes.ts';
 import type { JsonObject } from './audit.ts';
 import type { GraphContext } from './context.ts';
 import { RequestError } from './errors.ts';
@@ -19,7 +18,6 @@ interface GraphTypes {
   DefaultFieldNullability: false;
   DefaultEdgesNullability: false;
   DefaultNodeNullability: false;
-  AuthScopes: { anyOf: RequiredScopes };
   Connection: { totalCount: () => number | Promise<number> };
   Directives: {
     requiresScopes: { locations: 'FIELD_DEFINITION'; args: { scopes: readonly (readonly string[])[] } };
@@ -36,15 +34,8 @@ interface GraphTypes {
 /** The one global of the program: modules add their types and fields to it when they are imported. */
 export const builder = new SchemaBuilder<GraphTypes>({
   // The first plugin wraps outermost: scopes are checked before anything else looks at a field.
-  plugins: [ScopeAuthPlugin, RequiredScopesPlugin, ErrorsPlugin, RelayPlugin, ComplexityPlugin, DirectivesPlugin],
+  plugins: [RequiredScopesPlugin, ErrorsPlugin, RelayPlugin, ComplexityPlugin, DirectivesPlugin],
   defaultFieldNullability: false,
-  scopeAuth: {
-    authScopes: ({ principal }) => ({ anyOf: (required) => hasScopes(principal.scopes, required) }),
-    authorizeOnSubscribe: true,
-    treatErrorsAsUnauthorized: false,
-    unauthorizedError: (_parent, _context, info) =>
-      new RequestError('FORBIDDEN', `Your credential has none of the scopes that ${info.fieldName} needs.`),
-  },
   errors: { directResult: true },
   relay: {
     clientMutationId: 'omit',
@@ -65,7 +56,7 @@ export const builder = new SchemaBuilder<GraphTypes>({
     nodeTypeOptions: { description: 'An object with an id, which `node` finds again.' },
     nodeQueryOptions: {
       description: 'The object with this id; null when there is none that you may see.',
-      authScopes: { anyOf: [] },
+      requiredScopes: [],
       complexity: 1,
       args: { id: { description: 'The id of an object of any type.' } },
     },
@@ -101,7 +92,7 @@ export type GraphSchemaTypes = (typeof builder)['$inferSchemaTypes'];
  * What a field needs of its caller: any one of the lists, all of its scopes. Without lists, any valid credential.
  * Enforced, and printed in the schema as `@requiresScopes`, from this one declaration.
  */
-export const requires = (...anyOf: readonly (readonly Scope[])[]) => ({ authScopes: { anyOf } });
+export const requires = (...anyOf: RequiredScopes) => ({ requiredScopes: anyOf });
 
 builder.addScalarType('DateTime', DateTimeScalar);
 builder.addScalarType('SafeInt', SafeIntResolver);

@@ -88,7 +88,11 @@ export class CostCalculator {
   costOf(document: DocumentNode, operationName: string | null | undefined, variables: Record<string, unknown>): number {
     const known = this.#documents.get(document) ?? { variables: costVariables(document), costs: new Map() };
     this.#documents.set(document, known);
-    const key = JSON.stringify([operationName ?? null, ...known.variables.map((name) => sizeOf(variables[name]))]);
+    const name = operationName ?? '';
+    const key =
+      known.variables.length === 0
+        ? name
+        : `${name} ${JSON.stringify(known.variables.map((variable) => sizeOf(variables[variable])))}`;
     const remembered = known.costs.get(key);
     if (remembered !== undefined) return remembered;
     const { complexity } = complexityFromQuery(withoutTypeNames(onlyOperation(document, operationName)), {

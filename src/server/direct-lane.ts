@@ -65,7 +65,8 @@ export class DirectLane {
     const { authenticator, config, metrics } = this.#parts;
     let progress: Progress = {};
     try {
-      const authentication = await authenticateRequest(authenticator, { req, info });
+      const authenticating = authenticateRequest(authenticator, { req, info });
+      const authentication = authenticating instanceof Promise ? await authenticating : authenticating;
       progress = { authentication };
       if (!('principal' in authentication)) return progress;
       const params = await readParams(req, config.maxBodyBytes);

@@ -261,10 +261,7 @@ describe('node', () => {
 
 describe('a field of a root type', () => {
   it('without a declaration of its scopes stops the schema from being built', () => {
-    const other = new SchemaBuilder({
-      plugins: [requiredScopes],
-      scopeAuth: { authScopes: () => ({ anyOf: () => true }) },
-    });
+    const other = new SchemaBuilder({ plugins: [requiredScopes] });
     other.queryType({ fields: (t) => ({ forgotten: t.string({ resolve: () => '' }) }) });
     expect(() => other.toSchema()).toThrow('Query.forgotten declares no scopes: add ...requires(…) to its options.');
   });

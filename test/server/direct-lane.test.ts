@@ -400,6 +400,21 @@ describe('the direct lane, written to by hand,', () => {
     expect(direct).toBe(2);
   });
 
+  it('leaves a subscription to yoga, with the body that was read', async () => {
+    const direct = await counting(async () => {
+      const { socket, received } = await openConnection(test.app.url);
+      const subscription = JSON.stringify({ query: 'subscription { auditTail { action } }' });
+      socket.write(`${head('1.1', [`Content-Length: ${subscription.length}`])}${subscription}`);
+      await eventually(async () => expect((await test.app.metrics.subscriptions.get()).values[0]?.value).toBe(1));
+      await operator.send('mutation { createFairshareGroup(input: { name: "followed" }) { __typename } }');
+      await eventually(() => expect(received()).toContain('{"data":{"auditTail":{"action":"createFairshareGroup"}}}'));
+      expect(received()).toMatch(/^content-type: text\/event-stream\r$/im);
+      socket.destroy();
+      await eventually(async () => expect((await test.app.metrics.subscriptions.get()).values[0]?.value).toBe(0));
+    });
+    expect(direct).toBe(0);
+  });
+
   it('answers HTTP/1.0 and closes', async () => {
     const direct = await counting(async () => {
       const { socket, received } = await openConnection(test.app.url);

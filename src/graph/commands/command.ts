@@ -21,6 +21,6 @@ export function command<Input, Payload extends object>(definition: CommandDefini
       }),
     }),
     run: (input, context, operation) => runCommand(definition, errors, input, context, operation),
-    onDenied: (input, context, error) => recordDenial(definition, input, context, error),
+    onForbidden: (input, context) => recordDenial(definition, input, context),
   });
 }

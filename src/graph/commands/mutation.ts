@@ -16,14 +16,14 @@ interface Way<Payload> {
   /** Fields of the input besides its own. */
   readonly moreFields?: (t: InputFieldsBuilder) => InputFieldMap;
   readonly run: (input: RawInput, context: GraphContext, operation: OperationDefinitionNode) => Promise<Payload>;
-  /** Called with what a caller wanted whose scopes do not allow it. Default: it is refused, and that is all. */
-  readonly onDenied?: (input: RawInput, context: GraphContext, error: Error) => Promise<never>;
+  /** Called with what a caller wanted whose scopes do not allow it, before it is refused. */
+  readonly onForbidden?: (input: RawInput, context: GraphContext) => Promise<void>;
 }
 
 /** Adds a mutation to the graph, with its input, its payload and the union of its results. */
 export function addMutation<Input, Payload extends object>(
   definition: MutationDefinition<Input, Payload>,
-  { errors, cost, moreFields, run, onDenied }: Way<Payload>,
+  { errors, cost, moreFields, run, onForbidden }: Way<Payload>,
 ): void {
   const { name } = definition;
   const typeName = name.charAt(0).toUpperCase() + name.slice(1);
@@ -59,17 +59,9 @@ export function addMutation<Input, Payload extends object>(
           description: `The payload of \`${name}\`, or the reason why it was refused.`,
         },
       },
-      ...(onDenied === undefined
-        ? {}
-        : {
-            unauthorizedResolver: (
-              _parent: unknown,
-              { input }: { input: RawInput },
-              context: GraphContext,
-              _info: unknown,
-              error: Error,
-            ) => onDenied(input, context, error),
-          }),
+      ...(onForbidden && {
+        onForbidden: ({ input }: { readonly input: RawInput }, context: GraphContext) => onForbidden(input, context),
+      }),
       resolve: (_parent, { input }, context, { operation }) => run(input, context, operation),
     }),
   );

@@ -93,13 +93,8 @@ async function carriedOut<Result>(
   }
 }
 
-/** Records a command that the caller's scopes do not allow, then refuses it. */
-export async function recordDenial(
-  definition: AnyDefinition,
-  input: RawInput,
-  context: GraphContext,
-  error: Error,
-): Promise<never> {
+/** Records a command that the caller's scopes do not allow. */
+export async function recordDenial(definition: AnyDefinition, input: RawInput, context: GraphContext): Promise<void> {
   await carriedOut(context.database, (transaction) =>
     context.audit.record(transaction, {
       ...attempt(definition, context, 'DENIED'),
@@ -107,7 +102,6 @@ export async function recordDenial(
       errorCode: 'FORBIDDEN',
     }),
   );
-  throw error;
 }
 
 async function recordFailure(

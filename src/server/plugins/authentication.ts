@@ -33,8 +33,10 @@ const presentedBy = (authenticator: Authenticator, { req, info }: Request): Pres
   authenticator.present((name) => req.headers[name], requestOrigin(req, info));
 
 /** Whom the credential in a request's headers stands for now. */
-export const authenticateRequest = (authenticator: Authenticator, request: Request): Promise<Authentication> =>
-  presentedBy(authenticator, request).authenticate();
+export const authenticateRequest = (
+  authenticator: Authenticator,
+  request: Request,
+): Authentication | Promise<Authentication> => presentedBy(authenticator, request).authenticate();
 
 /** Turns a request without a valid credential away with 401, before its body is read. */
 export const useAuthentication = ({ authenticator, onRejected }: Options): Plugin<object, ServerContext> => ({
