@@ -57,7 +57,7 @@ const scopes = ['cloud:inference', 'catalog:read', 'models:read', 'telemetry:wri
 const seedKeys = `
   INSERT INTO api_key (
     id, kind, name, name_folded, tenant_id, user_id, app_id, product_id, engine_id, environment, scopes, start,
-    expires_at, disabled_at, revoked_at, retiring_until, last_used_at, created_by_id, created_by_name, created_at, updated_at
+    expires_at, disabled_at, revoked_at, secrets_until, retiring_until, last_used_at, created_by_id, created_by_name, created_at, updated_at
   )
   SELECT gen_random_uuid(), kind::key_kind, named, named,
     CASE kind
@@ -78,7 +78,7 @@ const seedKeys = `
       ELSE (ARRAY['${scopes.join("', '")}'])[1 + ${random(3, 3)}:4 + ${random(4, 3)}]
     END,
     concat_ws('_', 'fl', lower(kind), lower(environment), substr(md5(number::text), 1, 4)),
-    expires, disabled, revoked,
+    expires, disabled, revoked, CASE WHEN number % 1500 = 7 THEN made + interval '5 days' END,
     CASE
       WHEN number % 4000 = 0 THEN $1::timestamptz + interval '1 minute' WHEN number % 200 = 0 THEN made + interval '5 days'
     END,

@@ -7,7 +7,7 @@ const { sql } = Prisma;
 const owners = { tenant: 'tenantId', product: 'productId', engine: 'engineId', user: 'userId', app: 'appId' } as const;
 
 /** What the state of a key follows from. */
-const stateColumns = ['expiresAt', 'disabledAt', 'revokedAt', 'retiringUntil'] as const;
+const stateColumns = ['expiresAt', 'disabledAt', 'revokedAt', 'retiringUntil', 'secretsUntil'] as const;
 
 export const apiKeys = defineEntity<ApiKey>()({
   name: 'ApiKey',

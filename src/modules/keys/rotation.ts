@@ -64,6 +64,7 @@ export class KeyRotation {
     const { payload, changed } = await this.#keys.change(scope, key, {
       rotatedAt: now,
       start: made.start,
+      secretsUntil: null,
       retiringUntil: overlapSeconds > 0 && secrets.length > retiring.length ? retiringUntil : null,
     });
     return {
@@ -96,7 +97,11 @@ export class KeyRotation {
       data: { validUntil: null, supersededAt: null },
       select: { id: true },
     });
-    return this.#keys.change(scope, key, { start: retiring.start, retiringUntil: null });
+    return this.#keys.change(scope, key, {
+      start: retiring.start,
+      retiringUntil: null,
+      secretsUntil: null,
+    });
   }
 
   /** Refuses one secret from now on. The key and its other secrets stay. */
@@ -120,7 +125,10 @@ export class KeyRotation {
       data: { revokedAt: now },
       select: { id: true },
     });
-    const { payload, changed } = await this.#keys.change(scope, key, wasRetiring ? { retiringUntil: null } : {});
+    const { payload, changed } = await this.#keys.change(scope, key, {
+      ...(wasRetiring ? { retiringUntil: null } : {}),
+      secretsUntil: endOf(others, key, now),
+    });
     const record = (revokedAt: Date | null) => ({
       secret: { id: encodeId('ApiKeySecret', secretId), revokedAt: revokedAt?.toISOString() ?? null },
     });
@@ -182,4 +190,13 @@ export class KeyRotation {
       data: { supersededAt: now, validUntil },
     });
   }
+}
+
+/** Until when a key that is left with these secrets is accepted; null: without end. */
+function endOf(live: readonly ApiKeySecretRow[], { secretsUntil }: ApiKeyRow, now: Date): Date | null {
+  const ends = live.flatMap(({ validUntil }) => validUntil ?? []);
+  if (ends.length < live.length) return null;
+  // One that was refused before stays so since then.
+  if (ends.length === 0 && secretsUntil !== null && secretsUntil < now) return secretsUntil;
+  return new Date(Math.max(now.getTime(), ...ends.map((end) => end.getTime())));
 }

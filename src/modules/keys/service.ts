@@ -334,7 +334,7 @@ const endsSooner = ({ expiresAt }: ApiKeyRow, before: ApiKeyRow): boolean =>
 
 /** Whether an admin key can be used to manage keys. */
 const manages = (key: ApiKeyRow, now: Date): boolean =>
-  !['REVOKED', 'EXPIRED', 'DISABLED'].includes(stateOf(key, now)) && key.scopes.includes('keys:write');
+  !['REVOKED', 'EXPIRED', 'DISABLED', 'NO_SECRET'].includes(stateOf(key, now)) && key.scopes.includes('keys:write');
 
 function refuseOtherEnvironment(prefixes: KeyPrefixes, kind: KeyKind, environment: KeyEnvironment, text: string): void {
   const other = environment === 'LIVE' ? 'TEST' : 'LIVE';

@@ -12,6 +12,9 @@ export const keyStates = {
   REVOKED: { description: 'Refused for good.' },
   EXPIRED: { description: 'Refused since its `expiresAt`.' },
   DISABLED: { description: 'Refused until it is enabled again.' },
+  NO_SECRET: {
+    description: 'Refused, since each of its secrets was revoked or is over; rotate it to give it another.',
+  },
   ROTATING: { description: 'Accepted, for a while with an older secret as well.' },
   EXPIRING: { description: `Accepted, for ${expiringDays} more days at most.` },
   ACTIVE: { description: 'Accepted.' },
@@ -19,12 +22,14 @@ export const keyStates = {
 
 export type KeyState = keyof typeof keyStates;
 
-type StateColumns = Pick<ApiKeyRow, 'revokedAt' | 'expiresAt' | 'disabledAt' | 'retiringUntil'>;
+type StateColumns = Pick<ApiKeyRow, 'revokedAt' | 'expiresAt' | 'disabledAt' | 'retiringUntil' | 'secretsUntil'>;
 
-export function stateOf({ revokedAt, expiresAt, disabledAt, retiringUntil }: StateColumns, now: Date): KeyState {
+export function stateOf(key: StateColumns, now: Date): KeyState {
+  const { revokedAt, expiresAt, disabledAt, retiringUntil, secretsUntil } = key;
   if (revokedAt !== null) return 'REVOKED';
   if (expiresAt !== null && expiresAt <= now) return 'EXPIRED';
   if (disabledAt !== null) return 'DISABLED';
+  if (secretsUntil !== null && secretsUntil <= now) return 'NO_SECRET';
   if (retiringUntil !== null && retiringUntil > now) return 'ROTATING';
   if (expiresAt !== null && expiresAt.getTime() <= now.getTime() + expiringMs) return 'EXPIRING';
   return 'ACTIVE';
@@ -36,12 +41,14 @@ function stateCondition(state: KeyState, now: Date): Prisma.Sql {
   const notRevoked = sql`t.revoked_at IS NULL`;
   const alive = sql`${notRevoked} AND t.expires_order > ${now}`;
   const enabled = sql`${alive} AND t.disabled_at IS NULL`;
-  const settled = sql`${enabled} AND (t.retiring_until IS NULL OR t.retiring_until <= ${now})`;
+  const usable = sql`${enabled} AND (t.secrets_until IS NULL OR t.secrets_until > ${now})`;
+  const settled = sql`${usable} AND (t.retiring_until IS NULL OR t.retiring_until <= ${now})`;
   const conditions: Readonly<Record<KeyState, Prisma.Sql>> = {
     REVOKED: sql`t.revoked_at IS NOT NULL`,
     EXPIRED: sql`${notRevoked} AND t.expires_order <= ${now}`,
     DISABLED: sql`${alive} AND t.disabled_at IS NOT NULL`,
-    ROTATING: sql`${enabled} AND t.retiring_until > ${now}`,
+    NO_SECRET: sql`${enabled} AND t.secrets_until <= ${now}`,
+    ROTATING: sql`${usable} AND t.retiring_until > ${now}`,
     EXPIRING: sql`${settled} AND t.expires_order <= ${soon}`,
     ACTIVE: sql`${settled} AND t.expires_order > ${soon}`,
   };
@@ -49,7 +56,7 @@ function stateCondition(state: KeyState, now: Date): Prisma.Sql {
 }
 
 /** The states that few keys are in, however old a deployment is. */
-const rareStates: ReadonlySet<KeyState> = new Set(['REVOKED', 'DISABLED', 'ROTATING', 'EXPIRING']);
+const rareStates: ReadonlySet<KeyState> = new Set(['REVOKED', 'DISABLED', 'NO_SECRET', 'ROTATING', 'EXPIRING']);
 
 /** The condition under which a key is in any of these states. */
 export function anyStateCondition(states: readonly KeyState[], now: Date): Prisma.Sql {

@@ -162,7 +162,7 @@ describe('the list of keys', () => {
 });
 
 describe('the states of keys', () => {
-  const states = ['ACTIVE', 'EXPIRING', 'ROTATING', 'DISABLED', 'EXPIRED', 'REVOKED'] as const;
+  const states = ['ACTIVE', 'EXPIRING', 'ROTATING', 'NO_SECRET', 'DISABLED', 'EXPIRED', 'REVOKED'] as const;
 
   it('are shown and filtered alike, also as time goes by', async () => {
     const now = async () => {
@@ -178,6 +178,7 @@ describe('the states of keys', () => {
       ACTIVE: ['tenant'],
       EXPIRING: ['Expiring'],
       ROTATING: ['Rotating'],
+      NO_SECRET: [],
       DISABLED: ['Disabled'],
       EXPIRED: ['expired'],
       REVOKED: ['Revoked'],

@@ -52,7 +52,7 @@ const engineId = (number: number) => encodeId('Engine', ownerUuid('engine', numb
 const appId = (number: number) => encodeId('App', ownerUuid('app', number));
 
 const kinds: readonly KeyKind[] = ['ADMIN', 'TENANT', 'APP', 'PUBLISHABLE', 'PRODUCT', 'USER', 'ENGINE', 'GATEWAY'];
-const states: readonly KeyState[] = ['REVOKED', 'EXPIRED', 'DISABLED', 'ROTATING', 'EXPIRING', 'ACTIVE'];
+const states: readonly KeyState[] = ['REVOKED', 'EXPIRED', 'DISABLED', 'NO_SECRET', 'ROTATING', 'EXPIRING', 'ACTIVE'];
 
 /** Every field of the filter, where many keys meet it, few, and none. */
 const filters: readonly ApiKeyFilter[] = [
@@ -63,6 +63,8 @@ const filters: readonly ApiKeyFilter[] = [
   { kinds: [...kinds] },
   ...states.map((state) => ({ states: [state] })),
   { states: ['REVOKED', 'ROTATING'] },
+  { states: ['NO_SECRET', 'REVOKED'] },
+  { states: ['NO_SECRET', 'ACTIVE'] },
   { states: ['EXPIRED', 'EXPIRING', 'DISABLED'] },
   { states: ['ACTIVE', 'ROTATING', 'EXPIRING'] },
   { environment: 'LIVE' },

@@ -221,6 +221,52 @@ describe('revoking one secret', () => {
   });
 });
 
+describe('a key none of whose secrets is accepted', () => {
+  const stateOf = async (keyId: string) => {
+    const { data } = await operator.send<{ apiKey: { state: string }; apiKeys: { edges: unknown[] } }, object>(
+      'query ($id: ID!) { apiKey(id: $id) { state } apiKeys(filter: { ids: [$id], states: [NO_SECRET] }) { edges { cursor } } }',
+      { id: keyId },
+    );
+    return [data?.apiKey.state, data?.apiKeys.edges.length];
+  };
+  const secretIdOf = ({ secrets }: Awaited<ReturnType<typeof newKey>>['key'], state: string) =>
+    secrets.edges.find(({ node }) => node.state === state)?.node.id ?? '';
+  const revoke = async (secretId: string) => (await operator.run(revokeSecret, { input: { secretId } })).revokeSecret;
+
+  it('says so, and is usable again once it is rotated', async () => {
+    const { key, secret } = await newKey();
+    expect(await revoke(secretIdOf(key, 'CURRENT'))).toMatchObject({ key: { state: 'NO_SECRET' } });
+    expect([await reasonOf(secret), await stateOf(key.id)]).toEqual(['REVOKED', ['NO_SECRET', 1]]);
+    const { key: rotated, secret: fresh } = await rotate(key.id, { overlapSeconds: 100 });
+    expect(rotated.state).toBe('ACTIVE');
+    expect([await reasonOf(fresh), await stateOf(key.id)]).toEqual(['VALID', ['ACTIVE', 0]]);
+  });
+
+  it('is one from the millisecond on at which the last of them ends', async () => {
+    const { key, secret: old } = await newKey();
+    const { key: rotated } = await rotate(key.id, { overlapSeconds: 100 });
+    // The newest is revoked: the one before it is accepted to its end, and nothing after that.
+    expect(await revoke(secretIdOf(rotated, 'CURRENT'))).toMatchObject({ key: { state: 'ROTATING' } });
+    clock.advance(99_999);
+    expect([await reasonOf(old), await stateOf(key.id)]).toEqual(['VALID', ['ROTATING', 0]]);
+    clock.advance(1);
+    expect([await reasonOf(old), await stateOf(key.id)]).toEqual(['SUPERSEDED', ['NO_SECRET', 1]]);
+    // Revoking what is over already changes nothing of that.
+    expect(await revoke(secretIdOf(rotated, 'RETIRING'))).toMatchObject({ key: { state: 'NO_SECRET' } });
+    expect(await stateOf(key.id)).toEqual(['NO_SECRET', 1]);
+  });
+
+  it('is usable again when the rotation is cancelled in time', async () => {
+    const { key } = await newKey();
+    const { key: rotated } = await rotate(key.id, { overlapSeconds: 100 });
+    await revoke(secretIdOf(rotated, 'CURRENT'));
+    const { cancelRotation: answer } = await operator.run(cancelRotation, { input: { keyId: key.id } });
+    expect(answer).toMatchObject({ key: { state: 'ACTIVE' } });
+    clock.advance(1_000_000);
+    expect(await stateOf(key.id)).toEqual(['ACTIVE', 0]);
+  });
+});
+
 describe('revoking a key', () => {
   it('keeps the first time and reason, and stops its secrets at once', async () => {
     const { key, secret } = await newKey();
