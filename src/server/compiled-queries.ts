@@ -1,10 +1,15 @@
 import {
+  BREAK,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   GraphQLError,
   getOperationAST,
+  Kind,
+  type OperationDefinitionNode,
   type Source,
+  type ValueNode,
+  visit,
 } from 'graphql';
 import type { PromiseOrValue } from 'graphql/jsutils/PromiseOrValue.js';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
@@ -19,9 +24,9 @@ type Operations = Map<string, number | CompiledQuery['query'] | 'interpreted'>;
 export type Interpret = (args: ExecutionArgs) => PromiseOrValue<ExecutionResult>;
 
 /**
- * Compiles queries that are executed again and again: a dashboard sends the same few all day. Commands are never
- * compiled, since the compiler passes an omitted field of an input that is written with variables as null, and to a
- * patch these are different things.
+ * Compiles queries that are executed again and again: a dashboard sends the same few all day. The compiler passes an
+ * omitted field of an input that is written with variables as null. To a patch these are different things, so commands
+ * are never compiled; nor are queries in which it can happen, since the field may have a default and be never null.
  */
 export class CompiledQueries {
   readonly #documents = new WeakMap<DocumentNode, Operations>();
@@ -36,7 +41,9 @@ export class CompiledQueries {
     if (typeof state === 'number') {
       const operation = getOperationAST(document, args.operationName);
       // A name that the document lacks is an error, and callers can think of any number of them.
-      if (operation?.operation === 'query') operations.set(name, state < compileAfter ? state + 1 : compile(args));
+      if (operation?.operation === 'query') {
+        operations.set(name, state < compileAfter ? state + 1 : compile(args, operation));
+      }
     }
     if (typeof state !== 'function') return interpret(args);
     const finish = (result: ExecutionResult): PromiseOrValue<ExecutionResult> => {
@@ -51,11 +58,35 @@ export class CompiledQueries {
   }
 }
 
-function compile({ schema, document, operationName }: ExecutionArgs): CompiledQuery['query'] | 'interpreted' {
+function compile(
+  { schema, document, operationName }: ExecutionArgs,
+  operation: OperationDefinitionNode,
+): CompiledQuery['query'] | 'interpreted' {
+  if (leavesInputsOpen(document, operation)) return 'interpreted';
   const compiled = compileQuery(schema, document, operationName ?? undefined, {
     useExperimentalPathBasedSkipInclude: true,
   });
   return isCompiledQuery(compiled) ? compiled.query : 'interpreted';
+}
+
+/** Whether an object or a list is written with variables that can be omitted or null: `orderBy: { direction: $d }`. */
+function leavesInputsOpen(document: DocumentNode, { variableDefinitions = [] }: OperationDefinitionNode): boolean {
+  const open = new Set(
+    variableDefinitions.flatMap(({ type, variable }) =>
+      type.kind === Kind.NON_NULL_TYPE ? [] : [variable.name.value],
+    ),
+  );
+  let found = false;
+  const look = (value: ValueNode): typeof BREAK | undefined => {
+    if (value.kind !== Kind.VARIABLE || !open.has(value.name.value)) return undefined;
+    found = true;
+    return BREAK;
+  };
+  visit(document, {
+    ObjectField: ({ value }) => look(value),
+    ListValue: ({ values }) => values.map(look).find((answer) => answer === BREAK),
+  });
+  return found;
 }
 
 /** The compiler's errors say where they lie in lines and columns, which GraphQL's own work out of offsets. */

@@ -43,6 +43,32 @@ const cases: readonly Case[] = [
     query: `${list} { tenants(first: $first, after: $after, filter: $filter, orderBy: $order) { totalCount } }`,
   },
   {
+    name: 'an omitted variable in an object whose field has a default',
+    query:
+      'query ($d: OrderDirection) { fairshareGroups(orderBy: { field: NAME, direction: $d }) { edges { node { name } } } }',
+  },
+  {
+    name: 'null for a variable in an object whose field is never null',
+    query:
+      'query ($d: OrderDirection) { fairshareGroups(orderBy: { field: NAME, direction: $d }) { edges { node { id } } } }',
+    variables: { d: null },
+  },
+  {
+    name: 'an omitted field of a variable that has a default',
+    query: 'query ($order: TenantOrder) { tenants(orderBy: $order) { edges { node { name } } } }',
+    variables: { order: { field: 'NAME' } },
+  },
+  {
+    name: 'null for a variable in a list whose items are never null',
+    query: 'query ($s: TenantStatus = ACTIVE) { tenants(filter: { statuses: [$s] }) { totalCount } }',
+    variables: { s: null },
+  },
+  {
+    name: 'a variable in an object that is always given',
+    query: 'query ($name: String!) { tenants(filter: { name: { equals: $name } }) { edges { node { name } } } }',
+    variables: { name: 'acme' },
+  },
+  {
     name: 'fields that are left out',
     query:
       'query ($yes: Boolean!) { tenants { edges { node { id @skip(if: $yes) ...more @include(if: $yes) } } totalCount @skip(if: $yes) } } fragment more on Tenant { name @include(if: $yes) weight @skip(if: $yes) }',
