@@ -39,7 +39,7 @@ function withinYears(time: Date): Date {
 /** A point in time, as RFC 3339 writes it. As text already: an answer with a Date in it takes JSON three times as long. */
 export const DateTimeScalar = new GraphQLScalarType<Date, string>({
   ...DateTimeResolver.toConfig(),
-  serialize: (value) => DateTimeResolver.serialize(value).toISOString(),
+  serialize: (value) => (value instanceof Date ? value : DateTimeResolver.serialize(value)).toISOString(),
   parseValue: (value) => withinYears(DateTimeResolver.parseValue(value)),
   parseLiteral: (node, variables) => withinYears(DateTimeResolver.parseLiteral(node, variables)),
 });
