@@ -18,10 +18,13 @@ import { systemTimers, type Timers } from './live/timers.ts';
 import { AppService } from './modules/apps/service.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
+import { CapacityService } from './modules/capacity/service.ts';
 import { EngineAdmissionService } from './modules/engines/admission.ts';
 import { ProductMeter } from './modules/engines/meter.ts';
 import { EngineService } from './modules/engines/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { GatewayHeartbeats } from './modules/gateways/heartbeats.ts';
+import { GatewayService } from './modules/gateways/service.ts';
 import { keysOf } from './modules/keys/children.ts';
 import { startKeys } from './modules/keys/module.ts';
 import type { UsageRecorder } from './modules/keys/usage.ts';
@@ -68,6 +71,7 @@ export interface AppOptions {
 }
 
 const rejectionFlushMs = 1_000;
+const heartbeatFlushMs = 1_000;
 
 /** Gives up a part of the program that was started; a promise is waited for. */
 type Closer = () => unknown;
@@ -127,6 +131,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const users = new UserService(database, tenants, teams);
     const apps = new AppService(database, tenants);
     const models = new ModelService(database);
+    const gateways = new GatewayService(database, config.gateways);
+    const gatewayHeartbeats = new GatewayHeartbeats({ database, events, pace: config.gateways, log });
+    gatewayHeartbeats.start(heartbeatFlushMs);
+    closers.push(() => gatewayHeartbeats.close());
     const audit = new AuditService(database, events);
     const products = new ProductService(database, tenants, keys.services.keys);
     const productPolicies = new PolicyService(database, products);
@@ -138,9 +146,12 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const services: Services = {
       apps,
       audit,
+      capacity: new CapacityService(database, models, gateways),
       engineAdmission,
       engines,
       fairshareGroups,
+      gatewayHeartbeats,
+      gateways,
       models,
       productPolicies,
       products,

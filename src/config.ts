@@ -17,6 +17,8 @@ const flag = z.enum(['true', 'false', '1', '0']).transform((value) => value === 
 
 const count = (fallback: number, minimum = 1) => z.coerce.number().int().min(minimum).default(fallback);
 
+const seconds = z.coerce.number().int().min(1).max(3_600);
+
 const sha256Hex = z
   .string()
   .regex(/^[0-9a-f]{64}$/i, 'must be a SHA-256 hash: 64 hexadecimal digits')
@@ -51,6 +53,8 @@ const environmentSchema = z.object({
   ...overlapVariables,
   FAIRLEAD_KEY_CACHE_SECONDS: z.coerce.number().int().min(0).max(300).default(10),
   FAIRLEAD_KEY_CACHE_ENTRIES: count(10_000, 0),
+  FAIRLEAD_GATEWAY_HEARTBEAT_SECONDS: seconds.default(5),
+  FAIRLEAD_GATEWAY_SILENCE_SECONDS: seconds.default(15),
   FAIRLEAD_INTROSPECTION: flag.optional(),
   FAIRLEAD_PLAYGROUND: flag.optional(),
   FAIRLEAD_ALLOWED_ORIGINS: list,
@@ -114,6 +118,12 @@ export interface Config {
     /** Keys that are kept in memory; 0 keeps none. */
     readonly cacheEntries: number;
   };
+  readonly gateways: {
+    /** How often they are to send a heartbeat. */
+    readonly heartbeatSeconds: number;
+    /** Without one for longer, they count as silent. */
+    readonly silenceSeconds: number;
+  };
   /** The OpenID providers whose access tokens are accepted. */
   readonly oidcIssuers: readonly OidcIssuer[];
   readonly graph: {
@@ -166,6 +176,11 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   if (!env.FAIRLEAD_ROOT_KEY_ENABLED && rootKeys.length > 0) {
     throw new ConfigError('FAIRLEAD_ROOT_KEY_ENABLED is false, yet a root admin key is set; leave one of the two out.');
   }
+  if (env.FAIRLEAD_GATEWAY_HEARTBEAT_SECONDS >= env.FAIRLEAD_GATEWAY_SILENCE_SECONDS) {
+    throw new ConfigError(
+      'FAIRLEAD_GATEWAY_SILENCE_SECONDS has to be longer than FAIRLEAD_GATEWAY_HEARTBEAT_SECONDS, or gateways count as silent between two heartbeats.',
+    );
+  }
   const production = env.NODE_ENV === 'production';
   return {
     production,
@@ -189,6 +204,10 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       cacheEntries: env.FAIRLEAD_KEY_CACHE_ENTRIES,
     },
     rootKeys: { enabled: env.FAIRLEAD_ROOT_KEY_ENABLED, sha256: rootKeys },
+    gateways: {
+      heartbeatSeconds: env.FAIRLEAD_GATEWAY_HEARTBEAT_SECONDS,
+      silenceSeconds: env.FAIRLEAD_GATEWAY_SILENCE_SECONDS,
+    },
     oidcIssuers: env.FAIRLEAD_OIDC_ISSUERS,
     graph: {
       introspection: env.FAIRLEAD_INTROSPECTION ?? !production,

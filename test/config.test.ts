@@ -68,6 +68,7 @@ describe('the configuration', () => {
         cacheSeconds: 10,
         cacheEntries: 10_000,
       },
+      gateways: { heartbeatSeconds: 5, silenceSeconds: 15 },
       oidcIssuers: [],
       graph: {
         introspection: true,
@@ -263,6 +264,28 @@ describe('prefixes of keys', () => {
       PUBLISHABLE_LIVE: 'oct_pub_live_',
       APP_LIVE: 'sk_',
     });
+  });
+});
+
+describe('the pace of gateways', () => {
+  it('leaves room for a heartbeat before a gateway counts as silent', () => {
+    const pace = (heartbeat: string, silence: string) =>
+      readConfig({
+        NODE_ENV: 'test',
+        FAIRLEAD_GATEWAY_HEARTBEAT_SECONDS: heartbeat,
+        FAIRLEAD_GATEWAY_SILENCE_SECONDS: silence,
+      }).gateways;
+    expect(pace('1', '2')).toEqual({ heartbeatSeconds: 1, silenceSeconds: 2 });
+    for (const silence of ['4', '5']) {
+      expect(() => pace('5', silence)).toThrow('FAIRLEAD_GATEWAY_SILENCE_SECONDS has to be longer');
+    }
+    for (const [heartbeat, silence] of [
+      ['0', '15'],
+      ['5', '3601'],
+      ['a', '15'],
+    ] as const) {
+      expect(() => pace(heartbeat, silence)).toThrow('variables that cannot be used');
+    }
   });
 });
 

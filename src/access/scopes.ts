@@ -69,6 +69,14 @@ export const scopeRegistry = {
     description: 'Read what requests used and cost; product, engine and user keys read those of their own.',
     kinds: [...tenant, 'PRODUCT', 'USER', 'ENGINE'],
   },
+  'gateways:read': { description: 'Read gateways: which are there, and what they run.', kinds: tenant },
+  'gateways:write': { description: 'Deregister gateways that somebody else registered.', kinds: tenant },
+  'gateways:report': {
+    description: 'Register gateways and send their heartbeats.',
+    kinds: [...tenant, 'GATEWAY'],
+  },
+  'capacity:read': { description: 'Read how much may run and wait at once.', kinds: deployment },
+  'capacity:write': { description: 'Set how much may run and wait at once, and who comes next.', kinds: deployment },
   'peppers:read': { description: 'Read how far hashing under another pepper has come.', kinds: deployment },
   'peppers:write': { description: 'Have all secrets hashed under another pepper.', kinds: deployment },
 
@@ -151,7 +159,15 @@ export const scopeTemplates = {
   },
   gateway: {
     description: 'What a gateway does.',
-    scopes: ['keys:verify', 'keys:report', 'tenants:read', 'engines:read', 'engines:report', 'registry:read'],
+    scopes: [
+      'keys:verify',
+      'keys:report',
+      'tenants:read',
+      'engines:read',
+      'engines:report',
+      'registry:read',
+      'gateways:report',
+    ],
   },
   self_service: {
     description: "See oneself and manage the keys of one's own, to call models with.",

@@ -16,6 +16,7 @@ export const idPrefixes = {
   ApiKeySecret: 'sec',
   Model: 'mdl',
   UsageRecord: 'usg',
+  Gateway: 'gtw',
 } as const;
 
 export type NodeType = keyof typeof idPrefixes;

@@ -160,6 +160,7 @@ const makers: Readonly<Record<string, () => Promise<string>>> = {
   ProductPolicyVersion: async () => seed.policyVersionIdOf((await seed.product()).id),
   Engine: async () => (await seed.engine()).id,
   ApiKey: async () => (await seed.key()).id,
+  Gateway: async () => (await seed.gateway()).id,
   Model: async () => (await seed.model()).id,
   ApiKeySecret: async () => seed.secretIdOf((await seed.key()).id),
   UsageRecord: async () => {
@@ -241,6 +242,7 @@ describe('node', () => {
     ApiKeySecret: 'keys:read',
     Model: 'registry:read',
     UsageRecord: 'usage:read',
+    Gateway: 'gateways:read',
   } as const;
 
   it('has a scope to be tested with for every type', () => {

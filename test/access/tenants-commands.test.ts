@@ -22,6 +22,7 @@ const tenantColumns: Readonly<Partial<Record<NodeType, readonly [table: string, 
   Engine: ['engine', 'tenant_id'],
   ApiKey: ['api_key', 'tenant_id'],
   ApiKeySecret: ['api_key_secret', 'tenant_id'],
+  Gateway: ['gateway', 'tenant_id'],
 };
 
 /** Every id in an input, however deep. */

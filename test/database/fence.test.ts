@@ -297,6 +297,9 @@ describe('behind the fence', () => {
     ['secret_hashing', `SELECT FROM secret_hashing`],
     ['model', `UPDATE model SET input_token_usd = 0`],
     ['model', `DELETE FROM model`],
+    ['capacity_settings', `SELECT FROM capacity_settings`],
+    ['model_capacity', `SELECT FROM model_capacity`],
+    ['gateway_capacity', `SELECT FROM gateway_capacity`],
     ['team', `TRUNCATE team CASCADE`],
   ])('nobody may touch what is the deployment’s to change: %s, %s', async (_table, statement) => {
     await expect(behind(tenant, ({ prisma }) => prisma.$executeRawUnsafe(statement))).rejects.toThrow(forbidden);

@@ -40,6 +40,40 @@ describe('the rules that the database keeps itself', () => {
     await expect(pool.query(insert)).rejects.toMatchObject({ constraint });
   });
 
+  it.each([
+    ['deployment_max_in_flight', '-1'],
+    ['model_default_max_in_flight', '1000001'],
+    ['pool_queue_max', '-1'],
+    ['tenant_queue_max', '1000001'],
+    ['queue_timeout_seconds', '0'],
+    ['queue_timeout_seconds', '3601'],
+    ['revision', '0'],
+  ])('capacity cannot have %s %s', async (column, value) => {
+    const constraint = `capacity_settings_${column}_check`;
+    await expect(pool.query(`UPDATE capacity_settings SET ${column} = ${value}`)).rejects.toMatchObject({ constraint });
+  });
+
+  it('there is one row of capacity, and never a second', async () => {
+    await expect(pool.query('INSERT INTO capacity_settings (id) VALUES (2)')).rejects.toMatchObject({
+      constraint: 'capacity_settings_one_row_check',
+    });
+  });
+
+  it.each([
+    ['api_key', '0'],
+    ['api_key', '1000001'],
+    ['fairshare_group', '0'],
+    ['fairshare_group', '1000001'],
+  ])('a row of %s cannot have the weight %s', async (table, weight) => {
+    const insert =
+      table === 'api_key'
+        ? `INSERT INTO api_key (id, kind, name, name_folded, start, created_by_id, created_by_name, updated_at, weight)
+           VALUES (gen_random_uuid(), 'ADMIN', 'a', 'a', 'a', 'a', 'a', now(), ${weight})`
+        : `INSERT INTO fairshare_group (id, name, name_folded, updated_at, weight)
+           VALUES (gen_random_uuid(), 'a', 'a', now(), ${weight})`;
+    await expect(pool.query(insert)).rejects.toMatchObject({ constraint: `${table}_weight_check` });
+  });
+
   it('there is one default group, and never a second', async () => {
     const { rows } = await pool.query('SELECT id, name, weight FROM fairshare_group WHERE is_default');
     expect(rows).toEqual([{ id: '01900000-0000-7000-8000-000000000001', name: 'default', weight: 100 }]);

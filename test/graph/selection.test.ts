@@ -73,6 +73,7 @@ beforeAll(async () => {
   });
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
   await seed.key({ kind: 'ENGINE', engineId: engine.id, scopes: ['engines:read'] });
+  await seed.gatewayOfKey(tenantId);
   const { model } = await seed.run('createModel', {
     name: 'small',
     description: 'fourth',
@@ -87,6 +88,7 @@ beforeAll(async () => {
     admissionWeightPercent: 250,
     isEnabled: false,
   });
+  await seed.run('setCapacity', { model: { modelId: (model as Seeded).id, maxInFlight: 7 } });
   await seed.run('reportEngine', { engineId: engine.id, status: 'FAILED', bootDurationMs: 7, message: 'down' });
   await addUsage(app.app.database, [
     usageRow({
@@ -149,6 +151,8 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'ApiKeySecret', query: '{ apiKeys { edges { node { secrets { edges { node { … } } } } } } }' },
   { type: 'Model', query: '{ model(name: "small") { … } }' },
   { type: 'Model', query: '{ models { edges { node { … } } } }' },
+  { type: 'Gateway', query: '{ gateways { edges { node { … } } } }' },
+  { type: 'ApiKey', query: '{ gateways { edges { node { key { … } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
   { type: 'UsageRecord', query: '{ usageRecords { edges { node { … } } } }' },
   { type: 'Tenant', query: '{ usageRecords { edges { node { tenant { … } } } } }' },

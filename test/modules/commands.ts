@@ -1,7 +1,9 @@
 import type { CommandCases } from '../testkit/command-case.ts';
 import { appCases } from './apps/cases.ts';
+import { capacityCases } from './capacity/cases.ts';
 import { engineCases } from './engines/cases.ts';
 import { fairshareGroupCases } from './fairshare-groups/cases.ts';
+import { gatewayCases } from './gateways/cases.ts';
 import { keyCases } from './keys/cases.ts';
 import { modelCases } from './models/cases.ts';
 import { productCases } from './products/cases.ts';
@@ -20,4 +22,6 @@ export const commandCases: CommandCases = {
   ...engineCases,
   ...appCases,
   ...modelCases,
+  ...gatewayCases,
+  ...capacityCases,
 };

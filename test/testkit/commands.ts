@@ -3,6 +3,7 @@ import {
   type GraphQLObjectType,
   type GraphQLSchema,
   getNamedType,
+  isInputObjectType,
   isInterfaceType,
   isLeafType,
   isObjectType,
@@ -33,9 +34,14 @@ export class Commands {
     this.#schema = schema;
   }
 
-  /** The names of all commands. */
+  /** The names of all commands that change configuration: those that take an idempotency key. */
   get names(): readonly string[] {
-    return Object.keys(this.#schema.getMutationType()?.getFields() ?? {});
+    return this.#namesWhere(true);
+  }
+
+  /** The names of all others, which are part of running. */
+  get runtimeNames(): readonly string[] {
+    return this.#namesWhere(false);
   }
 
   /** The types that the command can answer with. */
@@ -59,6 +65,22 @@ export class Commands {
     expect(errors).toBeUndefined();
     if (!data) throw new Error('The answer has no data.');
     return data.answer;
+  }
+
+  /** The payload or the user error, for callers who may not read all of it: what they may not is null. */
+  async runPartly(client: Client, name: string, input: CommandInput): Promise<CommandAnswer> {
+    const { data, errors } = await this.send(client, name, input);
+    if (!data) throw new Error(`The answer has no data: ${JSON.stringify(errors)}`);
+    return data.answer;
+  }
+
+  #namesWhere(takesKey: boolean): readonly string[] {
+    return Object.values(this.#schema.getMutationType()?.getFields() ?? {})
+      .filter(({ args }) => {
+        const input = getNamedType(args[0]?.type);
+        return (isInputObjectType(input) && 'idempotencyKey' in input.getFields()) === takesKey;
+      })
+      .map(({ name }) => name);
   }
 
   #membersOf(name: string): readonly GraphQLObjectType[] {

@@ -68,6 +68,8 @@ export async function addTenantRows(database: Database): Promise<TenantRows> {
     ...productIds.map((productId, index) => ['ENGINE', { productId, engineId: engineIds[index] }] as const),
     ...userIds.map((userId) => ['USER', { userId }] as const),
   ];
+  const registered = { registeredById: 'test', registeredByName: 'test', registeredAt: now, lastHeartbeatAt: now };
+  await prisma.gateway.create({ data: { id: newId(), tenantId, ...named(), ...registered } });
   const keyIds: string[] = [];
   for (const [kind, owner] of owners) {
     const id = newId();

@@ -27,6 +27,7 @@ export const keyRecord = (changes: RecordChanges = {}): KeyRecord => ({
     allowedOrigins: ['https://app.example.com'],
     allowedIpRanges: ['192.0.2.0/24'],
     allowedModels: ['small', 'large'],
+    weight: 100,
     expiresAt: null,
     disabledAt: null,
     revokedAt: null,

@@ -174,6 +174,24 @@ export class Seed {
     return model as Seeded;
   }
 
+  /** A gateway of the deployment, which the operator registered. */
+  async gateway(input: CommandInput = {}): Promise<Seeded> {
+    const { gateway } = await this.run('registerGateway', { name: this.name(), ...input });
+    return gateway as Seeded;
+  }
+
+  /** A gateway that a key registered, with that key: of the deployment, or of a tenant. */
+  async gatewayOfKey(tenantId?: string): Promise<{ readonly gateway: Seeded; readonly key: SeededKey }> {
+    const ofTenant = tenantId === undefined ? {} : { tenantId };
+    const key = await this.key({ kind: 'GATEWAY', scopes: ['gateways:report'], ...ofTenant });
+    const client = this.#app.anonymous.with({ authorization: `Bearer ${key.secret}` });
+    const commands = new Commands(this.#app.app.schema);
+    const answer = await commands.runPartly(client, 'registerGateway', { name: this.name() });
+    // Its use is not written while a test compares what is stored.
+    await this.#app.app.keyUsage.flush();
+    return { gateway: answer.gateway as Seeded, key };
+  }
+
   /** The id of the newest version of a product's policy. */
   async policyVersionIdOf(productId: string): Promise<string> {
     const { uuid } = decodeAnyId(productId);

@@ -43,6 +43,10 @@ const details = (t: Fields): InputFieldMap => ({
   allowedModels: t.stringList({
     description: "The only models that it may use, at most 1,000. Default: all of the tenant's.",
   }),
+  weight: t.int({
+    description:
+      'Its share of the slots among the keys of its tenant, 1 to 1,000,000. Of a new key, 100 unless this says otherwise. Who is bound to less than the tenant gives no more than 100, or than its own key has.',
+  }),
   limits: t.field({ type: LimitsInput, description: 'How much it may use. Default: everything inherits.' }),
   expiresAt: t.field({
     type: 'DateTime',

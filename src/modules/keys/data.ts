@@ -13,13 +13,14 @@ type Patch = Omit<UpdateKey, 'keyId' | 'expectedRevision'>;
 
 /** The columns that a patch sets: an omitted field stays, null clears a list or the expiry. */
 export function keyData(patch: Patch, row: ApiKeyRow, now: Date): KeyData {
-  const { name, scopes, allowedOrigins, allowedIpRanges, allowedModels, limits, expiresAt, metadata } = patch;
+  const { name, scopes, allowedOrigins, allowedIpRanges, allowedModels, limits, expiresAt, metadata, weight } = patch;
   return {
     ...(name === undefined ? {} : { name, nameFolded: foldName(name) }),
     ...(scopes === undefined ? {} : { scopes }),
     ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
     ...(allowedIpRanges === undefined ? {} : { allowedIpRanges: allowedIpRanges ?? [] }),
     ...(allowedModels === undefined ? {} : { allowedModels: allowedModels ?? [] }),
+    ...(weight === undefined ? {} : { weight }),
     ...(limits === undefined ? {} : limitsData(limits, row, now)),
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(metadata === undefined ? {} : { metadata: metadata as Prisma.InputJsonObject & Prisma.JsonObject }),
@@ -31,6 +32,7 @@ const powers: ReadonlySet<string> = new Set([
   'allowedOrigins',
   'allowedIpRanges',
   'allowedModels',
+  'weight',
   'expiresAt',
   ...limitColumns,
 ]);

@@ -20,6 +20,7 @@ export const describeKey = (row: ApiKeyRow): JsonObject => ({
   allowedOrigins: anyOr(row.allowedOrigins),
   allowedIpRanges: anyOr(row.allowedIpRanges),
   allowedModels: anyOr(row.allowedModels),
+  weight: row.weight,
   limits: describeLimits(row),
   // Prisma's JSON type is wider than what the rules let in.
   metadata: row.metadata as JsonObject,

@@ -28,6 +28,7 @@ export const apiKeys = defineEntity<ApiKey>()({
     'allowedOrigins',
     'allowedIpRanges',
     'allowedModels',
+    'weight',
     'metadata',
     'revokedReason',
     'start',

@@ -25,18 +25,28 @@ export type Powers = Pick<
 
 const { sql } = Prisma;
 
+/** The weight of a key of which nothing else was said. */
+export const weightDefault = 100;
+
 /**
  * Keeps a command from giving out more than its caller has: whoever gets a new secret of a key, or widens it, must hold
  * everything that the key holds.
  *
+ * @param weight the one that the key gets; absent: it does not get more weight
  * @throws {PrivilegeEscalationError} naming each way in which the key goes further
  */
-export async function refuseEscalation({ principal, transaction }: CommandScope, powers: Powers): Promise<void> {
+export async function refuseEscalation(
+  { principal, transaction }: CommandScope,
+  powers: Powers,
+  weight?: number,
+): Promise<void> {
   const excesses = [...excessOfScopes(principal, powers), ...excessOfOwner(principal, powers)];
-  if (principal.keyId !== undefined) {
-    const own = await transaction.reader.find(apiKeys, [sql`t.id = ${principal.keyId}::uuid`]);
-    if (own !== undefined) excesses.push(...excessOfKey(own, powers));
-  }
+  const own =
+    principal.keyId === undefined
+      ? undefined
+      : await transaction.reader.find(apiKeys, [sql`t.id = ${principal.keyId}::uuid`]);
+  if (own !== undefined) excesses.push(...excessOfKey(own, powers));
+  if (weight !== undefined) excesses.push(...excessOfWeight(principal, own?.weight ?? weightDefault, weight));
   const [first, ...more] = excesses;
   if (first !== undefined) throw new PrivilegeEscalationError([first, ...more]);
 }
@@ -58,6 +68,14 @@ function excessOfOwner(principal: Principal, { tenantId, userId, appId, productI
   return isWithin(principal, { tenantId, userId, appId, productId, engineId })
     ? []
     : [{ path: ['kind'], message: 'Keys of this kind reach further than what your credential is bound to.' }];
+}
+
+/** The keys of a tenant share what it gets: whoever is bound to less than the tenant takes nothing from the others. */
+function excessOfWeight({ userId, appId, productId, engineId }: Principal, most: number, weight: number): Excess[] {
+  if ([userId, appId, productId, engineId].every((id) => id === undefined) || weight <= most) return [];
+  return [
+    { path: ['weight'], message: `weight is at most ${most}: your credential is bound to a part of the tenant.` },
+  ];
 }
 
 const limitNames = {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isScope, type Scope, scopeTemplates } from '../../access/scopes.ts';
 import { KeyEnvironment, KeyKind } from '../../database/generated/enums.ts';
 import { metadataRule } from '../../graph/commands/metadata.ts';
-import { expectedRevision, idOf, nameText, plainText, rule } from '../../graph/commands/validation.ts';
+import { expectedRevision, idOf, nameText, plainText, rule, weight } from '../../graph/commands/validation.ts';
 import { existingSecretRule } from '../../graph/existing-secret.ts';
 import { isGiven } from '../../graph/given.ts';
 import { limitsRules } from '../limits/limits.ts';
@@ -64,6 +64,7 @@ const details = {
   allowedOrigins: allowedOrigins.optional(),
   allowedIpRanges: allowedIpRanges.nullish(),
   allowedModels: allowedModels.nullish(),
+  weight: weight.optional(),
   limits: limitsRules.optional(),
   expiresAt: z.date().nullish(),
   metadata: metadataRule.optional(),

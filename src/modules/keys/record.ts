@@ -48,6 +48,7 @@ export interface KeyRecord {
     readonly allowedOrigins: readonly string[];
     readonly allowedIpRanges: readonly string[];
     readonly allowedModels: readonly string[];
+    readonly weight: number;
     readonly expiresAt: Date | null;
     readonly disabledAt: Date | null;
     readonly revokedAt: Date | null;
@@ -131,6 +132,7 @@ const record = values<KeyRecord>({
       allowedOrigins: texts,
       allowedIpRanges: texts,
       allowedModels: texts,
+      weight: integer,
       expiresAt: nullable(time),
       disabledAt: nullable(time),
       revokedAt: nullable(time),

@@ -153,6 +153,10 @@ builder.node(ApiKey, {
       description: "The only models that it may use, of those of its tenant; null: all of the tenant's.",
       resolve: ({ allowedModels }) => orNull(allowedModels),
     }),
+    weight: t.exposeInt('weight', {
+      description:
+        'Its share of the slots among the keys of its tenant, 1 to 1,000,000: of two keys that both wait, one of weight 200 gets twice as much as one of 100.',
+    }),
     limits: t.field({ type: Limits, description: 'How much it may use.', resolve: (key) => key }),
     metadata: t.field({
       type: 'JSONObject',

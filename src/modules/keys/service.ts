@@ -26,7 +26,7 @@ import { type KeyData, keyData, widens } from './data.ts';
 import { aboutKey, describeKey } from './describe.ts';
 import { type ApiKeyRow, type ApiKeySecretRow, apiKeySecrets, apiKeys } from './entity.ts';
 import { LastAdminKeyError } from './errors.ts';
-import { refuseEscalation } from './escalation.ts';
+import { refuseEscalation, weightDefault } from './escalation.ts';
 import { type KeyFilter, keyConditions } from './filter.ts';
 import { claimSecret, secretInUse } from './imports.ts';
 import type { CreateKey, KeyReference, RevokeKey, UpdateKey } from './input.ts';
@@ -158,6 +158,7 @@ export class KeyService {
       allowedOrigins: input.allowedOrigins ?? [],
       allowedIpRanges: input.allowedIpRanges ?? [],
       allowedModels: input.allowedModels ?? [],
+      weight: input.weight ?? weightDefault,
       ...noLimits,
       ...limitsData(input.limits ?? {}, {}, now),
       expiresAt: input.expiresAt ?? null,
@@ -168,7 +169,7 @@ export class KeyService {
       createdAt: now,
       updatedAt: now,
     };
-    await refuseEscalation(scope, data);
+    await refuseEscalation(scope, data, data.weight);
     const key = await transaction.prisma.apiKey.create({ data });
     await this.storeSecret(scope, key, secret);
     return { key, secret: secret.plain };
@@ -180,7 +181,10 @@ export class KeyService {
     throwIfAny(issuesOfDetails(key.kind, patch, scope.now));
     const data = keyData(patch, key, scope.now);
     if (!differs(key, data)) return unchanged({ key });
-    if (widens(data)) await refuseEscalation(scope, { ...key, ...data });
+    if (widens(data)) {
+      const heavier = data.weight !== undefined && data.weight > key.weight ? data.weight : undefined;
+      await refuseEscalation(scope, { ...key, ...data }, heavier);
+    }
     await this.guardLastAdminKey(scope, key, { ...key, ...data });
     return this.change(scope, key, data);
   }

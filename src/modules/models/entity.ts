@@ -34,7 +34,7 @@ export const models = defineEntity<Model>()({
     user: 'shared',
     app: 'shared',
   },
-  fields: { prices: priceColumns },
+  fields: { prices: priceColumns, capacity: ['id'] },
 });
 
 export type ModelRow = EntityRow<typeof models>;

@@ -100,7 +100,8 @@ function selectionOf(type: GraphQLNamedType, guarded: (field: FieldOf) => boolea
     if (field.args.length > 0 || depth > depthMax || guarded({ type, field })) return [];
     return [`${field.name} ${isNodeType(named) && depth > 1 ? '{ id }' : selectionOf(named, guarded, depth + 1)}`];
   });
-  return `{ ${fields.join(' ')} }`;
+  // What has no values of its own has none this deep.
+  return fields.length === 0 ? '{ __typename }' : `{ ${fields.join(' ')} }`;
 }
 
 /** An answer as it was sent. */

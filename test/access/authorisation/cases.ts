@@ -87,6 +87,7 @@ const nodeTypes = [
   'ApiKeySecret',
   'Model',
   'UsageRecord',
+  'Gateway',
 ] as const satisfies readonly NodeType[];
 const anyNode = nodeTypes.map((type) => row(type));
 
@@ -104,6 +105,7 @@ export const scopesOfNodes = {
   ApiKeySecret: 'keys:read',
   Model: 'registry:read',
   UsageRecord: 'usage:read',
+  Gateway: 'gateways:read',
   AuditEntry: 'audit:read',
 } as const satisfies Record<NodeType, string>;
 
@@ -151,6 +153,9 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Query.apiKeys': { rows: keyFilter('filter') },
   'Query.model': { rows: { id: row('Model'), name: row('Model', { by: 'text' }) } },
   'Query.models': {},
+  'Query.gateway': { rows: { id: row('Gateway') } },
+  'Query.gateways': { rows: tenantFilter('Gateway') },
+  'Query.capacity': {},
   'Query.verifyKey': { rows: { 'input.key': row('ApiKey', { by: 'secret' }) }, found: isKnownKey },
   'Query.verifyKeys': {
     rows: { 'inputs.0.key': row('ApiKey', { by: 'secret' }) },
@@ -320,6 +325,23 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Mutation.createModel': { with: ({ model }) => ({ input: { name: model.text } }) },
   'Mutation.updateModel': target('modelId', 'Model', { description: 'changed' }),
   'Mutation.deleteModel': target('modelId', 'Model'),
+  'Mutation.registerGateway': { with: input({ name: 'never registered' }) },
+  // Those who see one do not all speak for it: its module's tests have who does.
+  'Mutation.gatewayHeartbeat': {
+    rows: { 'input.gatewayId': row('Gateway', { harmless: () => false }) },
+    with: input({ inFlight: 0 }),
+  },
+  'Mutation.deregisterGateway': { rows: { 'input.gatewayId': row('Gateway', { harmless: () => false }) } },
+  'Mutation.setCapacity': {
+    rows: {
+      'input.model.modelId': row('Model', { with: input({ expectedRevision: 1_000_000, model: { maxInFlight: 1 } }) }),
+      'input.gateway.gatewayId': row('Gateway', {
+        with: input({ expectedRevision: 1_000_000, gateway: { maxInFlight: 1 } }),
+      }),
+    },
+    with: input({}),
+  },
+  'Mutation.setFairshareAlgorithm': { with: input({ algorithm: 'HIERARCHICAL' }) },
   // It answers the same of every key: a test of its own looks at what became of them.
   'Mutation.reportLeakedKeys': { with: input({ sha256s: ['0'.repeat(64)] }) },
   'Mutation.changePepper': { with: input({ version: 1_000_000 }) },

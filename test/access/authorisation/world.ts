@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { decodeId, encodeId, type NodeType, newId } from '../../../src/graph/ids.ts';
 import type { TestApp } from '../../testkit/app.ts';
+import { Commands } from '../../testkit/commands.ts';
 import type { CreateKeyInput } from '../../testkit/generated/graphql.ts';
-import { makeKey } from '../../testkit/keys.ts';
+import { makeKey, withSecret } from '../../testkit/keys.ts';
 import { Seed } from '../../testkit/seed.ts';
 import { addUsage, usageRow } from '../../testkit/usage.ts';
 
@@ -71,12 +72,30 @@ export async function makeWorld(app: TestApp): Promise<World> {
   for (const kind of ['ADMIN', 'GATEWAY'] as const) {
     await addKey(world, { kind, name: `${foreignMarker} of the deployment`, scopes: ['keys:verify'] });
   }
+  for (const tenant of [own.tenant, foreign.tenant]) await addGateway(world, tenant);
+  await addGateway(world);
   // One that no allow-list names.
   const unlisted = await seed.model({ name: `${foreignMarker} unlisted`, description: foreignMarker });
   rows.push({ type: 'Model', id: unlisted.id, text: unlisted.name, of: { Model: [unlisted.id] } });
   const existingSecret = { sha256: takenSecret };
   await addKey(world, { kind: 'ADMIN', name: foreignMarker, scopes: ['keys:verify'], existingSecret });
   return world;
+}
+
+/** A gateway with the key that registered it, of a tenant or of the deployment. */
+async function addGateway(world: World, tenant?: Row): Promise<void> {
+  const { app, rows } = world;
+  const name = tenant === undefined ? `${foreignMarker} gateway` : `${tenant.text} gateway`;
+  const input: CreateKeyInput = { kind: 'GATEWAY', name, scopes: ['gateways:report'] };
+  const key = await addKey(world, tenant === undefined ? input : { ...input, tenantId: tenant.id });
+  const answer = await new Commands(app.app.schema).runPartly(withSecret(app, key.secret), 'registerGateway', {
+    name,
+    version: name,
+    address: name,
+  });
+  const { id } = answer.gateway as { id: string };
+  const of = { Gateway: [id], ApiKey: [key.id], ...named('Tenant', tenant?.id) };
+  rows.push({ type: 'Gateway', id, text: name, of });
 }
 
 async function makeHome(app: TestApp, seed: Seed, marker: string, rows: Row[]): Promise<Home> {

@@ -13,6 +13,7 @@ import {
   badRevisions,
   badTexts,
   badTimes,
+  badWeights,
   expectNoFailures,
   notOfType,
   refusesBadInput,
@@ -151,6 +152,7 @@ const details: BadInputTable = {
   allowedIpRanges: badIpRanges,
   metadata: badMetadata,
   expiresAt: [...badTimes, ['the past', '2026-01-01T00:00:00.000Z', 'IN_THE_PAST']],
+  weight: badWeights('NOT_NULLABLE'),
   limits: [['a number', 1, notOfType]],
   ...badLimits,
 };
@@ -237,6 +239,7 @@ refusesBadInput(app, 'updateKey', () => ({ keyId, limits: { budget: { tokens: 1 
     ...badOrigins,
   ],
   ...details,
+  weight: badWeights('NOT_NULLABLE'),
   limits: [['null', null, 'NOT_NULLABLE']],
 });
 

@@ -46,6 +46,7 @@ export const keyCases: CommandCases = {
       allowedOrigins: ['https://app.example.com', 'http://localhost:*'],
       allowedIpRanges: ['192.0.2.7', '2001:db8::/32'],
       allowedModels: ['small', 'large'],
+      weight: 1_000_000,
       limits: { requestsPerMinute: 0, tokensPerDay: 5_000_000_000, budget: { costUsd: '12.5', period: 'MONTHLY' } },
       expiresAt: '2030-01-01T00:00:00.000Z',
       metadata: { note: 'All values at once' },
@@ -63,17 +64,19 @@ export const keyCases: CommandCases = {
   },
   updateKey: {
     ...ofKey,
-    audited: ['name', 'scopes', 'allowedModels', 'limits', 'metadata'],
+    audited: ['name', 'scopes', 'allowedModels', 'weight', 'limits', 'metadata'],
     valid: async (seed) => ({
       ...(await newKey(seed)),
       name: seed.name(),
       scopes: ['keys:read'],
       allowedModels: ['small'],
+      weight: 250,
       limits: { maxInFlight: 3 },
       metadata: { room: 8 },
     }),
     changesNothing: async (seed) => ({
       ...(await newKey(seed)),
+      weight: 100,
       limits: {},
       scopes: ['tenants:read'],
       expiresAt: null,

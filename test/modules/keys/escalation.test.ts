@@ -222,6 +222,35 @@ describe('the owner of a key', async () => {
   const uuid = decodeId('Tenant', tenantId);
   const scopes = new Set<Scope>(['keys:read', 'keys:write', 'engines:read']);
 
+  it('takes no more of what the tenant gets from the other keys than it was given: a weight of 100, or of its own key', async () => {
+    const light = await seed.key({ kind: 'USER', userId: user.id, scopes: ['keys:read', 'keys:write'], weight: 50 });
+    const login = app.as({ kind: 'LOGIN', tenantId: uuid, userId: decodeId('User', user.id), scopes });
+    const heavy = await seed.key({ kind: 'USER', userId: user.id, scopes: ['keys:read'], weight: 500 });
+    const input = { kind: 'USER', name: 'Weighed', userId: user.id, scopes: ['keys:read'] };
+    for (const [client, most] of [
+      [withSecret(app, light.secret), 50],
+      [login, 100],
+    ] as const) {
+      await expectEscalation(client, 'createKey', { ...input, weight: most + 1 }, 'weight');
+      await expectEscalation(client, 'updateKey', { keyId: light.id, weight: most + 1 }, 'weight');
+      await expectEscalation(client, 'updateKey', { keyId: heavy.id, weight: 501 }, 'weight');
+      expect((await run(client, 'createKey', { ...input, weight: most })).key).toMatchObject({ weight: most });
+      // What somebody else gave stays, and may be made less.
+      expect((await run(client, 'rotateKey', { keyId: heavy.id, overlapSeconds: 0 })).code).toBeUndefined();
+      const less = await run(client, 'updateKey', { keyId: heavy.id, weight: 499, scopes: ['keys:read'] });
+      expect(less.key).toMatchObject({ weight: 499 });
+      await seed.run('updateKey', { keyId: heavy.id, weight: 500 });
+    }
+  });
+
+  it('that is the tenant weighs its keys as it likes', async () => {
+    expect(await run(caller, 'createKey', { ...own(), weight: 1_000_000 })).toMatchObject({
+      key: { weight: 1_000_000 },
+    });
+    const { key } = await run(caller, 'createKey', own());
+    expect(key).toMatchObject({ weight: 100 });
+  });
+
   it('that is a product makes keys of itself and of its own engines, and no others', async () => {
     const caller = app.as({ kind: 'PRODUCT', tenantId: uuid, productId: decodeId('Product', product.id), scopes });
     const make = (input: CommandInput) => run(caller, 'createKey', { name: 'x', scopes: ['engines:read'], ...input });

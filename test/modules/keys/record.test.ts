@@ -148,6 +148,7 @@ const everythingOfAKey = (): Omit<NewKey, 'kind'> => ({
   allowedOrigins: ['https://one.example.com', awkward('origin')],
   allowedIpRanges: ['192.0.2.0/24', '2001:db8::/32'],
   allowedModels: ['small', awkward('large')],
+  weight: 250,
   expiresAt: nextTime(),
   disabledAt: nextTime(),
   revokedAt: nextTime(),
