@@ -7,8 +7,12 @@ import { createClient as createSocketClient } from 'graphql-ws';
 import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { startTestApp } from '../testkit/app.ts';
+import { eventually } from '../testkit/eventually.ts';
+import { Seed } from '../testkit/seed.ts';
 
-const { app, rootKey } = await startTestApp();
+const test = await startTestApp();
+const { app, clock, rootKey } = test;
+const seed = new Seed(test);
 const url = `${app.url}/graphql`;
 const headers = { 'x-admin-key': rootKey };
 
@@ -27,8 +31,15 @@ interface Library {
   close?(): void | Promise<void>;
 }
 
-const newSocketClient = () =>
-  createSocketClient({ url: url.replace('http', 'ws'), webSocketImpl: WebSocket, connectionParams: headers });
+type Credential = () => Record<string, string>;
+
+const newSocketClient = (credential: Credential = () => headers) =>
+  createSocketClient({
+    url: url.replace('http', 'ws'),
+    webSocketImpl: WebSocket,
+    connectionParams: credential,
+    retryWait: async () => undefined,
+  });
 
 interface Result {
   readonly data?: unknown;
@@ -61,8 +72,8 @@ function ofEnisden(client: ReturnType<typeof newSocketClient> | ReturnType<typeo
   };
 }
 
-function ofApollo(): Library {
-  const socketClient = newSocketClient();
+function ofApollo(credential?: Credential): Library {
+  const socketClient = newSocketClient(credential);
   const client = new ApolloClient({
     cache: new InMemoryCache(),
     link: ApolloLink.split(
@@ -133,7 +144,7 @@ function ofUrql(socketClient?: ReturnType<typeof newSocketClient>): Library {
 const libraries: readonly (readonly [name: string, open: () => Library])[] = [
   ['graphql-ws', () => ofEnisden(newSocketClient())],
   ['graphql-sse, a connection for each operation', () => ofEnisden(createSseClient({ url, headers }))],
-  ['Apollo Client, with subscriptions over graphql-ws', ofApollo],
+  ['Apollo Client, with subscriptions over graphql-ws', () => ofApollo()],
   ['urql, with subscriptions over graphql-ws', () => ofUrql(newSocketClient())],
   ['urql, with subscriptions as event streams', () => ofUrql()],
 ];
@@ -168,5 +179,52 @@ describe.each(libraries)('%s', (name, open) => {
     expect(JSON.stringify(failed) + String(failed)).toContain('Cannot query field');
     expect(await library.run('query Name { __typename }')).toMatchObject({ __typename: 'Query' });
     await library.close?.();
+  });
+});
+
+/** Those whose connections are made again by themselves. */
+const reconnecting: readonly (readonly [name: string, open: (credential: Credential) => Library])[] = [
+  ['graphql-ws', (credential) => ofEnisden(newSocketClient(credential))],
+  ['Apollo Client', ofApollo],
+  ['urql', (credential) => ofUrql(newSocketClient(credential))],
+];
+
+describe.each(reconnecting)('%s, when a credential ends', (_name, open) => {
+  const minute = 60_000;
+  const newKey = (expiresAt?: Date) =>
+    seed.key({ kind: 'ADMIN', scopes: ['audit:read'], ...(expiresAt && { expiresAt: expiresAt.toISOString() }) });
+  const actions = (events: unknown[]) => JSON.stringify(events);
+
+  it('goes on with a new one after the old one has expired', async () => {
+    const old = await newKey(new Date(clock.now().getTime() + minute));
+    const fresh = await newKey();
+    let secret = old.secret;
+    const library = open(() => ({ authorization: `Bearer ${secret}` }));
+    const events: unknown[] = [];
+    const stop = library.follow(subscription, (data) => events.push(data));
+    await running(1);
+    secret = fresh.secret;
+    clock.advance(minute);
+    await eventually(async () => expect((await app.metrics.sockets.get()).values[0]?.value).toBe(1));
+    await eventually(async () => {
+      await seed.team();
+      expect(actions(events)).toContain('createTeam');
+    });
+    stop();
+    await running(0);
+    await library.close?.();
+  });
+
+  it('is told of it, and stops, when it was revoked', async () => {
+    const key = await newKey();
+    const library = open(() => ({ authorization: `Bearer ${key.secret}` }));
+    const events: unknown[] = [];
+    library.follow(subscription, (data) => events.push(data instanceof Error ? String(data) : data));
+    await running(1);
+    await seed.run('revokeKey', { keyId: key.id });
+    await running(0);
+    await eventually(() => expect(events.length).toBeGreaterThan(0));
+    await library.close?.();
+    expect((await app.metrics.sockets.get()).values[0]?.value).toBe(0);
   });
 });
