@@ -73,7 +73,7 @@ beforeAll(async () => {
   });
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
   await seed.key({ kind: 'ENGINE', engineId: engine.id, scopes: ['engines:read'] });
-  await seed.gatewayOfKey(tenantId);
+  const { gateway } = await seed.gatewayOfKey(tenantId);
   const { model } = await seed.run('createModel', {
     name: 'small',
     description: 'fourth',
@@ -101,6 +101,7 @@ beforeAll(async () => {
       productId: decodeId('Product', productId),
       engineId: decodeId('Engine', engine.id),
       modelId: decodeId('Model', (model as Seeded).id),
+      gatewayId: decodeId('Gateway', gateway.id),
       sessionId: 'morning',
     }),
   ]);
@@ -162,6 +163,7 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'Team', query: '{ usageRecords { edges { node { team { … } } } } }' },
   { type: 'App', query: '{ usageRecords { edges { node { app { … } } } } }' },
   { type: 'Product', query: '{ usageRecords { edges { node { product { … } } } } }' },
+  { type: 'Gateway', query: '{ usageRecords { edges { node { gateway { … } } } } }' },
   { type: 'Model', query: '{ usageRecords { edges { node { model { … } } } } }' },
 ];
 

@@ -45,6 +45,7 @@ export const usageRecords = defineEntity<UsageRecord>()({
     app: ['appId'],
     product: ['productId'],
     model: ['modelId'],
+    gateway: ['gatewayId'],
   },
 });
 

@@ -18,6 +18,7 @@ export interface UsageRecordFilter {
   readonly userId?: Optional<string>;
   readonly productId?: Optional<string>;
   readonly modelId?: Optional<string>;
+  readonly gatewayId?: Optional<string>;
   readonly settlements?: Optional<readonly UsageSettlement[]>;
   readonly outcome?: Optional<keyof typeof usageOutcomes>;
   readonly requestId?: Optional<string>;
@@ -42,6 +43,7 @@ export const usageConditions = (filter: UsageRecordFilter): Prisma.Sql[] =>
     .add(filter.userId, (id) => sql`t.user_id = ${id}::uuid`)
     .add(filter.productId, (id) => sql`t.product_id = ${id}::uuid`)
     .add(filter.modelId, (id) => sql`t.model_id = ${id}::uuid`)
+    .add(filter.gatewayId, (id) => sql`t.gateway_id = ${id}::uuid`)
     .add(filter.settlements, (list) => sql`t.settlement = ANY(${[...list]}::usage_settlement[])`)
     .add(filter.outcome, (outcome) => ofOutcome[outcome])
     .text(usageRecords.column('requestId'), { startsWith: filter.requestId })

@@ -13,6 +13,7 @@ import { orderInput } from '../../graph/ordering.ts';
 import { wantedColumns } from '../../graph/selection.ts';
 import { App } from '../apps/schema.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
+import { Gateway } from '../gateways/schema.ts';
 import { ApiKey } from '../keys/schema.ts';
 import { toNumber } from '../limits/limits.ts';
 import { Model } from '../models/schema.ts';
@@ -160,6 +161,14 @@ builder.node(UsageRecord, {
         loadReference(context, 'Model', modelId, (ids) => context.services.models.byIds(context.principal, ids)),
     }),
     modelName: t.exposeString('modelName', { description: 'The name of that model at that time.' }),
+    gateway: t.field({
+      ...requires(['gateways:read']),
+      type: Gateway,
+      nullable: true,
+      description: 'The gateway that ran it; null: it is gone, or you may not see it.',
+      resolve: ({ gatewayId }, _args, context) =>
+        loadReference(context, 'Gateway', gatewayId, (ids) => context.services.gateways.byIds(context.principal, ids)),
+    }),
     requestId: t.exposeString('requestId', { description: "The gateway's id of the request." }),
     sessionId: t.exposeString('sessionId', {
       nullable: true,
@@ -242,6 +251,7 @@ const UsageRecordFilterInput = builder.inputType('UsageRecordFilter', {
     userId: t.id({ description: 'For this user, who may be gone by now.' }),
     productId: t.id({ description: 'For this product, which may be gone by now.' }),
     modelId: t.id({ description: 'Of this model, which may be gone by now.' }),
+    gatewayId: t.id({ description: 'Run by this gateway, which may be gone by now.' }),
     settlements: t.field({ type: [UsageSettlementEnum], description: 'With any of these.' }),
     outcome: t.field({ type: UsageOutcomeEnum, description: 'That ended so.' }),
     requestId: t.string({
@@ -254,7 +264,7 @@ const UsageRecordFilterInput = builder.inputType('UsageRecordFilter', {
 });
 
 function readFilter(given: typeof UsageRecordFilterInput.$inferInput | null | undefined): UsageRecordFilter {
-  const { tenantId, keyId, userId, productId, modelId, ...filter } = given ?? {};
+  const { tenantId, keyId, userId, productId, modelId, gatewayId, ...filter } = given ?? {};
   for (const name of ['requestId', 'sessionId'] as const) {
     const text = filter[name];
     if (isGiven(text)) comparableText(`filter.${name}`, text);
@@ -267,6 +277,7 @@ function readFilter(given: typeof UsageRecordFilterInput.$inferInput | null | un
     userId: filterId('User', 'filter.userId', userId),
     productId: filterId('Product', 'filter.productId', productId),
     modelId: filterId('Model', 'filter.modelId', modelId),
+    gatewayId: filterId('Gateway', 'filter.gatewayId', gatewayId),
   };
 }
 

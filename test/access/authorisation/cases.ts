@@ -169,6 +169,7 @@ export const rules: Readonly<Record<string, FieldRule>> = {
       userId: 'User',
       productId: 'Product',
       modelId: 'Model',
+      gatewayId: 'Gateway',
     }),
   },
   'Query.auditLog': { rows: auditFilter },

@@ -190,6 +190,7 @@ async function addUsageOf({ app, rows }: Pick<World, 'app' | 'rows'>, key: Row, 
   };
   const [tenantId = ''] = key.of.Tenant ?? [];
   const model = rows.find(({ type, of }) => type === 'Model' && of.Tenant?.includes(tenantId));
+  const gateway = rows.find(({ type, of }) => type === 'Gateway' && of.Tenant?.includes(tenantId));
   const record = usageRow({
     tenantId: decodeId('Tenant', tenantId),
     keyId: decodeId('ApiKey', key.id),
@@ -198,6 +199,7 @@ async function addUsageOf({ app, rows }: Pick<World, 'app' | 'rows'>, key: Row, 
     productId: owner('Product'),
     engineId: owner('Engine'),
     ...(model && { modelId: decodeId('Model', model.id) }),
+    ...(gateway && { gatewayId: decodeId('Gateway', gateway.id) }),
     modelName: marker,
     sessionId: marker,
   });
@@ -207,7 +209,7 @@ async function addUsageOf({ app, rows }: Pick<World, 'app' | 'rows'>, key: Row, 
     type: 'UsageRecord',
     id,
     text: record.requestId,
-    of: { ...key.of, ...named('Model', model?.id), UsageRecord: [id] },
+    of: { ...key.of, ...named('Model', model?.id), ...named('Gateway', gateway?.id), UsageRecord: [id] },
   });
 }
 

@@ -65,6 +65,9 @@ const one = graphql(`
       model {
         id
       }
+      gateway {
+        id
+      }
       modelName
       requestId
       sessionId
@@ -111,6 +114,7 @@ let appId = '';
 let productId = '';
 let engineId = '';
 let modelId = '';
+let gatewayId = '';
 const ids: Record<string, string> = {};
 
 /** In the order in which they were completed; the last two at the same time. */
@@ -125,13 +129,14 @@ beforeAll(async () => {
   engineId = (await seed.engine({ productId })).id;
   keyId = (await seed.key({ tenantId })).id;
   modelId = (await seed.model()).id;
+  gatewayId = (await seed.gateway()).id;
   const own = { tenantId: decodeId('Tenant', tenantId) };
   const product = { productId: decodeId('Product', productId) };
   const given: Readonly<Record<string, object>> = {
     plain: { keyId: decodeId('ApiKey', keyId), sessionId: 'morning' },
     ofUser: { userId: decodeId('User', userId), teamId: decodeId('Team', teamId), requestType: 'embedding' },
-    ofProduct: product,
     ofEngine: { ...product, engineId: decodeId('Engine', engineId) },
+    ofProduct: { ...product, gatewayId: decodeId('Gateway', gatewayId) },
     failed: { modelId: decodeId('Model', modelId), statusCode: 503, appId: decodeId('App', appId) },
     silent: unsettled,
     late: {
@@ -168,6 +173,7 @@ describe('the list of usage records', () => {
     ['key', () => ({ keyId }), () => ['plain']],
     ['user', () => ({ userId }), () => ['ofUser']],
     ['product', () => ({ productId }), () => ['ofProduct', 'ofEngine']],
+    ['gateway', () => ({ gatewayId }), () => ['ofProduct']],
     ['model', () => ({ modelId }), () => ['failed']],
     ['settlement', () => ({ settlements: ['UNSETTLED', 'LATE'] }), () => ['silent', 'late']],
     ['no settlement', () => ({ settlements: [] }), () => []],
