@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { inBackground, repeatInBackground } from './background.ts';
 import type { Database } from './database.ts';
 
 const intervalMs = 60_000;
@@ -30,11 +31,10 @@ export function startHousekeeping(database: Database, now: () => Date, log: Logg
       log.error({ err: error }, 'old rows could not be removed; the next turn tries again');
     });
   };
-  turn();
-  const timer = setInterval(turn, intervalMs);
-  timer.unref();
+  void inBackground(turn);
+  const stop = repeatInBackground(intervalMs, turn);
   return () => {
-    clearInterval(timer);
+    stop();
     return running;
   };
 }

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Pool } from 'pg';
+import { isInBackground } from './background.ts';
 import { Prisma } from './generated/client.ts';
 
 /** A statement as it is sent. */
@@ -13,7 +14,10 @@ export interface SentStatement {
 /** Called with every statement when it is sent. */
 export type StatementListener = (text: string, sent: SentStatement) => void;
 
-/** Lets tests and traces see what the program asks of Postgres, whoever asks: Prisma or our own statements. */
+/**
+ * Lets tests and traces see what the program asks of Postgres on somebody's behalf, whoever asks: Prisma or our own
+ * statements. What it does in the background goes on meanwhile, and is left out.
+ */
 export class StatementLog {
   readonly #listeners = new Set<StatementListener>();
 
@@ -41,7 +45,7 @@ export class StatementLog {
       const send: (...parameters: unknown[]) => unknown = client.query.bind(client);
       Object.defineProperty(client, 'query', {
         value: (...parameters: unknown[]) => {
-          if (this.#listeners.size > 0) this.#announce(parameters[0], parameters[1]);
+          if (this.#listeners.size > 0 && !isInBackground()) this.#announce(parameters[0], parameters[1]);
           return send(...parameters);
         },
       });

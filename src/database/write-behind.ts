@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { repeatInBackground } from './background.ts';
 
 interface WriteBehindOptions<Entry> {
   /** Writes what was collected, all of it or nothing. */
@@ -17,7 +18,7 @@ interface WriteBehindOptions<Entry> {
 export class WriteBehind<Entry> {
   readonly #options: WriteBehindOptions<Entry>;
   #entries = new Map<string, Entry>();
-  #timer: NodeJS.Timeout | undefined;
+  #stop: (() => void) | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: WriteBehindOptions<Entry>) {
@@ -26,12 +27,11 @@ export class WriteBehind<Entry> {
 
   /** Writes what was collected every `intervalMs`. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.#flushOrLog(), intervalMs);
-    this.#timer.unref();
+    this.#stop = repeatInBackground(intervalMs, () => this.#flushOrLog());
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stop?.();
     await this.#flushOrLog();
   }
 

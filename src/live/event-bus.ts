@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { inBackground } from '../database/background.ts';
 import type { Announcement, Database } from '../database/database.ts';
 import { Listeners } from './listeners.ts';
 import { defaultHeartbeat, type Heartbeat, ListeningConnection } from './listening-connection.ts';
@@ -154,7 +155,7 @@ export class EventBus {
     const delayMs = reconnectAfterMs[Math.min(attempt, reconnectAfterMs.length - 1)];
     this.#retry = setTimeout(async () => {
       try {
-        await this.#connect(() => this.#missed());
+        await this.#connect(() => inBackground(() => this.#missed()));
       } catch (error) {
         if (this.#closed) return;
         this.#log.warn({ err: error }, 'cannot listen for events yet');

@@ -201,7 +201,6 @@ describe('a command of a tenant', () => {
   it('sends two statements more than the same command of the operator, who sends none about the fence', async () => {
     const tenant = await seed.tenant();
     const caller = test.ofTenant(decodeId('Tenant', tenant.id), 'teams:write');
-    await test.app.rejections.close();
     const sentBy = async (client: typeof caller) => {
       const { statements } = await database.statements.during(() =>
         client.send('mutation ($input: CreateTeamInput!) { createTeam(input: $input) { __typename } }', {

@@ -59,7 +59,6 @@ describe('a command that is part of running', () => {
 
   it('sends no statement that its handler does not send', async () => {
     const { query, variables } = report('quiet');
-    await app.app.rejections.close();
     const { statements } = await app.app.database.statements.during(() => client.send(query, variables));
     // The credential of these tests is looked for among the keys.
     expect(statements.filter((statement) => !statement.includes('api_key_secret'))).toEqual([]);

@@ -9,8 +9,6 @@ import type { Seed } from './seed.ts';
  * operation begins to ask more of the database.
  */
 export async function statementsOf({ app }: TestApp, work: () => Promise<unknown>): Promise<readonly string[]> {
-  // Ends its flush of every second, whose statements would stand among those of the work.
-  await app.rejections.close();
   const { statements } = await app.database.statements.during(work);
   return statements.map(shorten);
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { RejectionReason } from '../../access/credentials.ts';
+import { repeatInBackground } from '../../database/background.ts';
 import type { Database } from '../../database/database.ts';
 import type { AuditRecorder } from '../../graph/audit.ts';
 import type { Clock } from '../../graph/context.ts';
@@ -39,7 +40,7 @@ export class RejectionLog {
   readonly #log: Logger;
   #counts = new Map<string, Rejection>();
   #addresses = { minuteMs: 0, known: new Set<string>() };
-  #timer: NodeJS.Timeout | undefined;
+  #stop: (() => void) | undefined;
 
   constructor(parts: { database: Database; audit: AuditRecorder; clock: Clock; log: Logger }) {
     this.#database = parts.database;
@@ -50,13 +51,12 @@ export class RejectionLog {
 
   /** Writes what was counted every `intervalMs`. */
   start(intervalMs: number): void {
-    this.#timer = setInterval(() => void this.#flushOrLog(), intervalMs);
-    this.#timer.unref();
+    this.#stop = repeatInBackground(intervalMs, () => this.#flushOrLog());
   }
 
   /** Writes what was counted since. What cannot be written now is lost with the process. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stop?.();
     await this.#flushOrLog();
   }
 

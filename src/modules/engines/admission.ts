@@ -31,7 +31,7 @@ export const admissionReasons = {
   RATE_LIMITED: 'The rate limit of the product is used up.',
 } as const;
 
-export type AdmissionReason = keyof typeof admissionReasons;
+type AdmissionReason = keyof typeof admissionReasons;
 
 export interface Admission {
   readonly admitted: boolean;

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { pepperOf, type SecretHasher } from '../../access/secret-hasher.ts';
 import { ConfigError } from '../../config/error.ts';
+import { inBackground, repeatInBackground } from '../../database/background.ts';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { Change, CommandScope } from '../../graph/commands/definition.ts';
@@ -77,15 +78,14 @@ export class PepperService {
       `;
       await this.#load();
     }
-    const stop = events.on(topic, () => void this.#follow());
+    const stopListening = events.on(topic, () => void inBackground(() => this.#follow()));
     // A process that had not heard of a change yet may have stored a secret under the pepper of before.
-    const timer = setInterval(() => void this.#follow(), lookAgainMs);
-    timer.unref();
+    const stopLooking = repeatInBackground(lookAgainMs, () => this.#follow());
     this.#stopListening = () => {
-      clearInterval(timer);
-      stop();
+      stopLooking();
+      stopListening();
     };
-    this.#work();
+    void inBackground(() => this.#work());
   }
 
   async close(): Promise<void> {
