@@ -167,7 +167,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     closers.push(() => rejections.close());
 
     const needsRootKey = config.rootKeys.enabled && config.rootKeys.sha256.length === 0;
-    if (!config.rootKeys.enabled) await keys.services.keys.expectAdminKey(clock.now());
+    if (!config.rootKeys.enabled && !(await keys.services.keys.expectAdminKey(clock.now()))) {
+      log.warn('every admin key that can manage keys expires, and there is no root admin key: make one that lasts');
+    }
     const rootKey = needsRootKey ? await readOrMakeRootKey(config.home) : undefined;
     const rootKeys = rootKey === undefined ? config.rootKeys.sha256 : [hashSecret(rootKey.key).toString('hex')];
     const directory = new LoginDirectory({ tenants, users }, events);

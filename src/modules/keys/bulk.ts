@@ -110,11 +110,10 @@ export class KeyBulk {
     { filter, dryRun, reason }: BulkOptions & { reason?: string | null | undefined },
   ): Promise<Change<BulkRevocation>> {
     const live = await this.#live(scope, filter);
+    await this.#keys.guardAdminKeys(scope, live);
     const payload = { dryRun, matchedCount: live.length };
     if (dryRun || live.length === 0) return unchanged(payload);
     const { changed, events } = await this.#revokeAll(scope, live, reason ?? null);
-    // After the update, so that those which are revoked together do not vouch for each other.
-    for (const key of live) await this.#keys.guardLastAdminKey(scope, key, { ...key, revokedAt: scope.now });
     return { payload, alsoChanged: changed, events };
   }
 

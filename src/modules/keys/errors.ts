@@ -55,7 +55,7 @@ export class LastAdminKeyError extends UserError {
 
   constructor() {
     super(
-      'This is the last admin key that can manage keys, and there is no root admin key. Create another one first, or start the program with a root admin key.',
+      'No other admin key can manage keys for as long as this one, and there is no root admin key. Create another one first, or start the program with a root admin key.',
       ['keyId'],
     );
   }
@@ -63,6 +63,6 @@ export class LastAdminKeyError extends UserError {
 
 builder.objectType(LastAdminKeyError, {
   name: 'LastAdminKeyError',
-  description: 'Without this admin key nobody could manage the deployment any more.',
+  description: 'Without this admin key nobody could manage the deployment any more, or not for as long.',
   interfaces: [UserErrorInterface],
 });

@@ -293,37 +293,59 @@ export class KeyService {
     );
   }
 
-  /**
-   * Keeps the deployment manageable: without a root admin key, some admin key has to be able to manage keys, for as long
-   * as any was.
-   *
-   * @throws {LastAdminKeyError}
-   */
-  async guardLastAdminKey({ transaction, now }: CommandScope, before: ApiKeyRow, after: ApiKeyRow): Promise<void> {
-    if (this.#parts.hasRootKey || before.kind !== 'ADMIN' || !manages(before, now)) return;
-    if (manages(after, now) && !endsSooner(after, before)) return;
-    // Two that are removed at the same time would each see the other.
-    await transaction.prisma.$queryRaw`SELECT pg_advisory_xact_lock(hashtext('fairlead last admin key'))::text`;
-    if (!(await hasManagingKey(transaction.reader, now, before.id))) throw new LastAdminKeyError();
+  /** @throws {LastAdminKeyError} when the change would leave nobody who can manage keys: see `guardAdminKeys` */
+  async guardLastAdminKey(scope: CommandScope, before: ApiKeyRow, after: ApiKeyRow): Promise<void> {
+    if (manages(after, scope.now) && !endsSooner(after, before)) return;
+    await this.guardAdminKeys(scope, [before]);
   }
 
-  /** @throws {ConfigError} when nobody could manage keys without a root admin key */
-  async expectAdminKey(now: Date): Promise<void> {
-    if (!(await hasManagingKey(this.#parts.database.reader, now))) {
+  /**
+   * Keeps the deployment manageable: without a root admin key, some other admin key has to be able to manage keys, for as
+   * long as these could.
+   *
+   * @param lost keys that are about to be of no use, or to end sooner
+   * @throws {LastAdminKeyError}
+   */
+  async guardAdminKeys({ transaction, now }: CommandScope, lost: readonly ApiKeyRow[]): Promise<void> {
+    if (this.#parts.hasRootKey) return;
+    const managing = lost.filter((key) => key.kind === 'ADMIN' && manages(key, now));
+    if (managing.length === 0) return;
+    // Two that are removed at the same time would each see the other.
+    await transaction.prisma.$queryRaw`SELECT pg_advisory_xact_lock(hashtext('fairlead last admin key'))::text`;
+    const until = new Date(Math.max(...managing.map(({ expiresAt }) => (expiresAt ?? noEnd).getTime())));
+    const besides = managing.map(({ id }) => id);
+    if (!(await hasManagingKey(transaction.reader, now, { besides, until }))) throw new LastAdminKeyError();
+  }
+
+  /**
+   * Whether some admin key can manage keys without end, so that no root admin key is needed.
+   *
+   * @throws {ConfigError} when none can now
+   */
+  async expectAdminKey(now: Date): Promise<boolean> {
+    const { reader } = this.#parts.database;
+    if (!(await hasManagingKey(reader, now))) {
       throw new ConfigError(
         'FAIRLEAD_ROOT_KEY_ENABLED is false, and the database has no admin key that can manage keys. Start with a root admin key, create an admin key with the scope keys:write, then turn it off.',
       );
     }
+    return hasManagingKey(reader, now, { until: noEnd });
   }
 }
 
-/** Whether there is an admin key, besides this one, that can be used to manage keys, and not for an overlap only. */
-async function hasManagingKey(reader: Reader, now: Date, besides?: string): Promise<boolean> {
-  const other = besides === undefined ? Prisma.empty : sql`AND t.id <> ${besides}::uuid`;
+/** What the column `expires_order` has of keys that do not expire. */
+const noEnd = new Date('9999-12-31T00:00:00.000Z');
+
+/** Whether an admin key, besides these, can be used to manage keys, until then at least and not for an overlap only. */
+async function hasManagingKey(
+  reader: Reader,
+  now: Date,
+  { besides = [], until = now }: { readonly besides?: readonly string[]; readonly until?: Date } = {},
+): Promise<boolean> {
   const found = await reader.raw(sql`
     SELECT t.id FROM api_key AS t
-    WHERE t.kind = 'ADMIN' AND t.revoked_at IS NULL AND t.disabled_at IS NULL ${other}
-      AND t.scopes @> ARRAY['keys:write'] AND t.expires_order > ${now}
+    WHERE t.kind = 'ADMIN' AND t.revoked_at IS NULL AND t.disabled_at IS NULL AND t.id <> ALL(${besides}::uuid[])
+      AND t.scopes @> ARRAY['keys:write'] AND t.expires_order > ${now} AND t.expires_order >= ${until}
       AND EXISTS (
         SELECT FROM api_key_secret AS s
         WHERE s.key_id = t.id AND s.revoked_at IS NULL AND s.valid_until IS NULL

@@ -86,6 +86,7 @@ describe('the last admin key that can manage keys', () => {
     ['given an end', 'updateKey', () => ({ keyId: last.id, expiresAt: inMs(1_000_000) })],
     ['left without a secret', 'revokeSecret', async () => ({ secretId: await seed.secretIdOf(last.id) })],
     ['revoked among many', 'revokeKeysBulk', () => ({ filter: { kinds: ['ADMIN'] } })],
+    ['revoked among many as a dry run says', 'revokeKeysBulk', () => ({ filter: { kinds: ['ADMIN'] }, dryRun: true })],
   ])('cannot be %s', async (_what, command, makeInput) => {
     const input = await makeInput();
     const before = await lastRow();
@@ -109,6 +110,44 @@ describe('the last admin key that can manage keys', () => {
     await run('cancelRotation', { keyId: last.id });
   });
 
+  it('cannot be left to others that end sooner, each in its own way', async () => {
+    const end = inMs(1_000_000);
+    const short = await seed.key({ ...managing, expiresAt: end });
+    for (const [command, input] of [
+      ['revokeKey', {}],
+      ['disableKey', {}],
+      ['deleteKey', {}],
+      ['updateKey', { scopes: ['keys:read'] }],
+      ['updateKey', { expiresAt: end }],
+    ] as const) {
+      expect((await run(command, { keyId: last.id, ...input })).code).toBe('LAST_ADMIN_KEY');
+    }
+    expect((await run('revokeKeysBulk', { filter: { ids: [last.id] } })).code).toBe('LAST_ADMIN_KEY');
+    // The other way round nothing is lost, nor between two that end alike.
+    const alike = await seed.key({ ...managing, expiresAt: end });
+    for (const { id } of [alike, short]) {
+      expect((await run('revokeKey', { keyId: id })).__typename).toBe('RevokeKeyPayload');
+    }
+  });
+
+  it('can be one that ends, which then goes only to one that lasts as long', async () => {
+    const ending = await seed.key({ ...managing, expiresAt: inMs(2_000_000) });
+    const sooner = await seed.key({ ...managing, expiresAt: inMs(1_000_000) });
+    const others = { kinds: ['ADMIN'], expiresAt: { from: inMs(3_000_000) } };
+    await seed.run('revokeKeysBulk', { filter: { ids: [last.id] } });
+    expect((await seed.run('revokeKeysBulk', { filter: others })).revokedCount).toBe(0);
+    const by = withSecret(app, ending.secret);
+    expect((await run('revokeKey', { keyId: ending.id }, by)).code).toBe('LAST_ADMIN_KEY');
+    expect((await run('updateKey', { keyId: ending.id, expiresAt: inMs(1_500_000) }, by)).code).toBe('LAST_ADMIN_KEY');
+    await seed.run('updateKey', { keyId: sooner.id, expiresAt: inMs(2_000_000) });
+    expect((await run('revokeKey', { keyId: ending.id }, by)).__typename).toBe('RevokeKeyPayload');
+    const warned = await startTestApp(withoutRootKey);
+    expect(warned.logged.join()).toContain('every admin key that can manage keys expires');
+    last = await seed.key(managing);
+    const quiet = await startTestApp(withoutRootKey);
+    expect(quiet.logged).toEqual([]);
+  });
+
   it('can be removed once there is another', async () => {
     const one = await seed.key(managing);
     expect((await run('revokeKey', { keyId: one.id })).__typename).toBe('RevokeKeyPayload');
@@ -125,6 +164,19 @@ describe('the last admin key that can manage keys', () => {
       expect(answers.map(({ code }) => code ?? 'REMOVED').toSorted()).toEqual(['LAST_ADMIN_KEY', 'REMOVED']);
       if (answers[0]?.code === undefined) last = another;
     }
+  });
+});
+
+describe('the last admin key that leaked', () => {
+  it('is revoked all the same, since whoever found it can do all that it can', async () => {
+    const reporter = await seed.key({ kind: 'GATEWAY', scopes: ['keys:report'] });
+    const report = { tokens: [last.secret] };
+    expect(await run('reportLeakedKeys', report, withSecret(app, reporter.secret))).toEqual({
+      __typename: 'ReportLeakedKeysPayload',
+      reportedCount: 1,
+    });
+    expect((await withSecret(app, last.secret).send('{ viewer { kind } }', {})).status).toBe(401);
+    last = await seed.key(managing);
   });
 });
 
