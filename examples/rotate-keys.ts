@@ -13,11 +13,8 @@ import { type DueKey, dueKeys } from './rotation/due.ts';
 import { type Rotated, rotate } from './rotation/rotate.ts';
 import { watchOverlap } from './rotation/watch.ts';
 
-const { values } = parseArgs({
-  options: { days: { type: 'string', default: '30' }, 'overlap-seconds': { type: 'string' } },
-});
+const options = readOptions();
 const dayMs = 24 * 60 * 60 * 1_000;
-const overlapSeconds = values['overlap-seconds'] === undefined ? undefined : Number(values['overlap-seconds']);
 
 /** For the secret store: one line for each thing that happened. */
 const print = (line: object): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -25,7 +22,7 @@ const print = (line: object): boolean => process.stdout.write(`${JSON.stringify(
 const tell = (text: string): boolean => process.stderr.write(`${text}\n`);
 
 const rotated: Rotated[] = [];
-for await (const key of dueKeys(Number(values.days) * dayMs)) {
+for await (const key of dueKeys(options.days * dayMs)) {
   const result = await rotateOrSay(key);
   if (result !== undefined) rotated.push(result);
 }
@@ -41,7 +38,7 @@ for await (const { name, keyId, ...report } of watchOverlap(rotated)) {
 /** One key that cannot be rotated does not keep the others from it. */
 async function rotateOrSay(key: DueKey): Promise<Rotated | undefined> {
   try {
-    const result = await rotate(key, overlapSeconds);
+    const result = await rotate(key, options.overlapSeconds);
     print({ event: 'rotated', ...result });
     if (result.secret === null) throw new Error('its new secret was shown before and is gone; rotate it once more.');
     return result;
@@ -50,4 +47,27 @@ async function rotateOrSay(key: DueKey): Promise<Rotated | undefined> {
     process.exitCode = 1;
     return undefined;
   }
+}
+
+/** What the caller asks for; a mistake ends the program before it has done anything. */
+function readOptions(): { readonly days: number; readonly overlapSeconds: number | undefined } {
+  try {
+    const { values } = parseArgs({
+      options: { days: { type: 'string', default: '30' }, 'overlap-seconds': { type: 'string' } },
+    });
+    const overlap = values['overlap-seconds'];
+    return {
+      days: numberOf('days', values.days),
+      overlapSeconds: overlap === undefined ? undefined : numberOf('overlap-seconds', overlap),
+    };
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+    tell('Usage: npm run example -- rotate-keys [--days 30] [--overlap-seconds 300]');
+    process.exit(1);
+  }
+}
+
+function numberOf(option: string, text: string): number {
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Number(text);
+  throw new Error(`--${option} takes a number, 0 or more.`);
 }

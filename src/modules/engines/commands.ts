@@ -78,7 +78,17 @@ command({
   }),
   errors: [NotFoundError, StaleRevisionError, InvalidStateError],
   run: ({ engines }, scope, input) => engines.report(scope, input),
-  payload: (t) => ({ engine: t.expose('engine', { type: Engine, description: 'The engine as it is now.' }) }),
+  payload: (t) => ({
+    engine: t.field({
+      type: Engine,
+      description:
+        'The engine as it is now. Who is bound to the product reads it by this: a call that counts against its rate limit, past which the report is taken over and the engine not shown.',
+      resolve: async ({ engine }, _args, { principal, services }) => {
+        await services.engines.countRead(principal);
+        return engine;
+      },
+    }),
+  }),
 });
 
 command({

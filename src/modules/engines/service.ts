@@ -87,6 +87,11 @@ export class EngineService implements ProductEngines {
   }
 
   /** @throws {RequestError} when the caller is bound to a product whose rate limit is used up; as every reading does */
+  countRead(principal: Principal): Promise<void> {
+    return this.#meter.countRead(principal);
+  }
+
+  /** @throws {RequestError} as every reading does */
   async find(
     principal: Principal,
     by: { id: string } | { productId: string; userExternalId: string },

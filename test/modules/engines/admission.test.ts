@@ -69,7 +69,7 @@ async function platformKey(engine: SeededEngine, at: TestApp = app): Promise<Cli
     kind: 'PRODUCT',
     tenantId,
     productId,
-    scopes: new Set(['engines:admit', 'engines:read', 'products:read']),
+    scopes: new Set(['engines:admit', 'engines:read', 'engines:report', 'products:read']),
   });
 }
 
@@ -273,6 +273,29 @@ describe('reading engines', () => {
     expect(headers.get('retry-after')).toBe('59');
     clock.advance(59_000);
     expect((await send()).errors).toBeUndefined();
+  });
+
+  it('by a report is a call that counts, and the report is taken over all the same', async () => {
+    const engine = await limited(1);
+    const client = await platformKey(engine);
+    const report = (message: string, selected: string) =>
+      client.send<{ reportEngine: object }, object>(
+        `mutation ($id: ID!, $message: String) { reportEngine(input: { engineId: $id, message: $message }) {
+          __typename ... on ReportEnginePayload { ${selected} } } }`,
+        { id: engine.id, message },
+      );
+    const payload = { __typename: 'ReportEnginePayload' };
+    expect((await report('not read', '__typename')).data).toEqual({ reportEngine: payload });
+    expect((await report('read', 'engine { message }')).data).toEqual({
+      reportEngine: { ...payload, engine: { message: 'read' } },
+    });
+    const { data, errors } = await report('past the limit', 'engine { url }');
+    expect([data, errors?.[0]?.extensions.code]).toEqual([null, 'RATE_LIMITED']);
+    const row = await app.app.database.prisma.engine.findUniqueOrThrow({
+      where: { id: decodeId('Engine', engine.id) },
+    });
+    expect(row.message).toBe('past the limit');
+    expect((await report('not read', '__typename')).data).toEqual({ reportEngine: payload });
   });
 
   it('by a key of an engine counts for its product', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
@@ -193,6 +194,74 @@ describe('rotating a key', () => {
       [3, 2],
     ]);
     expect(read.lastUsedAt).toBe(clock.now().toISOString());
+  });
+});
+
+describe('whatever rotates a key', () => {
+  /** Everything of a key but what says that it was rotated. */
+  const restOf = async (keyId: string) => {
+    const row = await app.app.database.prisma.apiKey.findUniqueOrThrow({ where: { id: decodeId('ApiKey', keyId) } });
+    const { start, rotatedAt, retiringUntil, secretsUntil, revision, updatedAt, ...rest } = row;
+    return rest;
+  };
+
+  it('leaves its scopes, origins, addresses, models, limits, budget, expiry and use as they are', async () => {
+    const { id: tenantId } = await seed.tenant();
+    const { id, secret } = await seed.key({
+      kind: 'PUBLISHABLE',
+      environment: 'LIVE',
+      tenantId,
+      scopes: ['models:read'],
+      allowedOrigins: ['https://app.example.com'],
+      allowedIpRanges: ['192.0.2.0/24'],
+      allowedModels: ['small'],
+      weight: 7,
+      limits: {
+        requestsPerMinute: 5,
+        tokensPerMinute: 0,
+        tokensPerDay: 6,
+        maxInFlight: 1,
+        budget: { tokens: 9, costUsd: '0.5', period: 'TERM', startedAt: inMs(-1_000_000) },
+      },
+      expiresAt: inMs(10_000_000),
+      metadata: { owner: 'pages' },
+    });
+    const use = { origin: 'https://app.example.com', ip: '192.0.2.7' };
+    await verify(operator, { key: secret, ...use });
+    await app.app.keyUsage.flush();
+    const before = await restOf(id);
+    expect(before).toMatchObject({ lastUsedAt: clock.now(), tokensPerMinute: 0n, budgetPeriod: 'TERM', weight: 7 });
+    clock.advance(1_000);
+    const first = await rotate(id, { overlapSeconds: 100 });
+    await rotate(id, { overlapSeconds: 100, duringOverlap: 'RETIRE_OLDEST' });
+    await seed.run('cancelRotation', { keyId: id });
+    await seed.run('rotateKeysBulk', { filter: { ids: [id] }, overlapSeconds: 100 });
+    expect(await restOf(id)).toEqual(before);
+    // Of its older secret as well: what is spent is spent of one key.
+    expect(await verify(operator, { key: first.secret, ...use })).toMatchObject({ isValid: true, keyId: id });
+    expect((await verify(operator, { key: first.secret, ip: use.ip })).reason).toBe('ORIGIN_NOT_ALLOWED');
+  });
+
+  it('what stops the key stops both of its secrets at once, in the middle of the overlap', async () => {
+    const product = await seed.product();
+    const platform = { kind: 'PRODUCT', productId: product.id, scopes: ['engines:read'] };
+    const user = await seed.user();
+    const ofUser = { kind: 'USER', userId: user.id, scopes: ['keys:read'] };
+    const { id: tenantId } = await seed.tenant();
+    for (const [input, command, of, reason] of [
+      [platform, 'suspendProduct', { productId: product.id }, 'PRODUCT_SUSPENDED'],
+      [platform, 'deleteProduct', { productId: product.id }, 'NOT_FOUND'],
+      [ofUser, 'deactivateUser', { userId: user.id }, 'USER_DEACTIVATED'],
+      [{ tenantId }, 'suspendTenant', { tenantId }, 'TENANT_SUSPENDED'],
+      [{}, 'revokeKey', undefined, 'REVOKED'],
+      [{}, 'disableKey', undefined, 'DISABLED'],
+      [{}, 'deleteKey', undefined, 'NOT_FOUND'],
+    ] as const) {
+      const { id, secret: old } = await seed.key({ ...input });
+      const { secret } = await rotate(id, { overlapSeconds: 100 });
+      await seed.run(command, of ?? { keyId: id });
+      expect([command, await reasonOf(old), await reasonOf(secret)]).toEqual([command, reason, reason]);
+    }
   });
 });
 
