@@ -13,13 +13,14 @@ import { type DueKey, dueKeys } from './rotation/due.ts';
 import { type Rotated, rotate } from './rotation/rotate.ts';
 import { watchOverlap } from './rotation/watch.ts';
 
-const options = readOptions();
 const dayMs = 24 * 60 * 60 * 1_000;
 
 /** For the secret store: one line for each thing that happened. */
 const print = (line: object): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);
 /** For whoever watches. */
 const tell = (text: string): boolean => process.stderr.write(`${text}\n`);
+
+const options = readOptions();
 
 const rotated: Rotated[] = [];
 for await (const key of dueKeys(options.days * dayMs)) {
