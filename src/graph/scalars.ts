@@ -1,5 +1,6 @@
 import { GraphQLError, GraphQLScalarType, Kind } from 'graphql';
 import { DateTimeResolver } from 'graphql-scalars';
+import { timeText } from './time-text.ts';
 
 /** Digits before and after the point that some column keeps; a field that keeps fewer has a rule for that. */
 const decimalPattern = /^-?(?:0|[1-9]\d{0,11})(?:\.\d{1,12})?$/;
@@ -39,7 +40,7 @@ function withinYears(time: Date): Date {
 /** A point in time, as RFC 3339 writes it. As text already: an answer with a Date in it takes JSON three times as long. */
 export const DateTimeScalar = new GraphQLScalarType<Date, string>({
   ...DateTimeResolver.toConfig(),
-  serialize: (value) => (value instanceof Date ? value : DateTimeResolver.serialize(value)).toISOString(),
+  serialize: (value) => timeText(value instanceof Date ? value : DateTimeResolver.serialize(value)),
   parseValue: (value) => withinYears(DateTimeResolver.parseValue(value)),
   parseLiteral: (node, variables) => withinYears(DateTimeResolver.parseLiteral(node, variables)),
 });
