@@ -5,8 +5,8 @@ import { scopesOfTenant } from './scopes.ts';
 /** Where a request comes from, as far as it says so. */
 export interface RequestOrigin {
   /** The page's origin, of requests from browsers. */
-  readonly origin?: string;
-  readonly ipAddress?: string;
+  readonly origin?: string | undefined;
+  readonly ipAddress?: string | undefined;
 }
 
 /** What a source says of a secret: whom it stands for, why it is refused, or nothing when it is not of this source. */
@@ -46,14 +46,20 @@ export class Authenticator {
       return { identity: credential, authenticate: () => ({ rejected: credential }) };
     }
     return {
-      get identity() {
-        return JSON.stringify([credential.place, credential.secret, from.origin, from.ipAddress]);
-      },
-      authenticate: () => {
-        const found = this.#find(credential, from, 0);
-        return found instanceof Promise ? found.then(authenticationBy) : authenticationBy(found);
-      },
+      identity: JSON.stringify([credential.place, credential.secret, from.origin, from.ipAddress]),
+      authenticate: () => this.#authenticate(credential, from),
     };
+  }
+
+  /** Whom the credential that is found stands for now. */
+  authenticate(read: (name: string) => unknown, from: RequestOrigin): Authentication | Promise<Authentication> {
+    const credential = findCredential(read);
+    return typeof credential === 'string' ? { rejected: credential } : this.#authenticate(credential, from);
+  }
+
+  #authenticate(credential: Credential, from: RequestOrigin): Authentication | Promise<Authentication> {
+    const found = this.#find(credential, from, 0);
+    return found instanceof Promise ? found.then(authenticationBy) : authenticationBy(found);
   }
 
   /** Asks one source after the other, from one of them on; in the same turn where none has to wait. */

@@ -32,23 +32,24 @@ const secretLengthMax = 8_192;
  * @param read gives a header's value by its lower-case name
  */
 export function findCredential(read: (name: string) => unknown): Credential | RejectionReason {
-  const found: Credential[] = [];
+  let found: Credential | undefined;
+  let isAmbiguous = false;
   const authorization = read('authorization');
   if (isGiven(authorization)) {
     const match = typeof authorization === 'string' ? /^Bearer +(\S+)$/i.exec(authorization.trim()) : null;
     if (!match?.[1]) return 'MALFORMED_CREDENTIAL';
-    found.push({ place: 'bearer', secret: match[1] });
+    found = { place: 'bearer', secret: match[1] };
   }
   for (const place of headerPlaces) {
     const value = read(place);
     if (!isGiven(value)) continue;
     if (typeof value !== 'string') return 'MALFORMED_CREDENTIAL';
-    found.push({ place, secret: value.trim() });
+    isAmbiguous ||= found !== undefined;
+    found = { place, secret: value.trim() };
   }
-  const [credential, second] = found;
-  if (credential === undefined) return 'MISSING_CREDENTIAL';
-  if (second !== undefined) return 'AMBIGUOUS_CREDENTIAL';
-  return credential.secret.length > secretLengthMax ? 'MALFORMED_CREDENTIAL' : credential;
+  if (found === undefined) return 'MISSING_CREDENTIAL';
+  if (isAmbiguous) return 'AMBIGUOUS_CREDENTIAL';
+  return found.secret.length > secretLengthMax ? 'MALFORMED_CREDENTIAL' : found;
 }
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null && value !== '';

@@ -21,6 +21,8 @@ export function makeSecret(prefix: string): string {
   return `${body}_${checksum(body)}`;
 }
 
+const checksumLength = 6;
+
 /**
  * Six characters that tell a mistyped secret from a whole one.
  *
@@ -28,7 +30,8 @@ export function makeSecret(prefix: string): string {
  */
 export function checksum(body: string): string {
   let text = '';
-  for (let rest = crc32(body); text.length < 6; rest = Math.floor(rest / 62)) text = alphabet.charAt(rest % 62) + text;
+  for (let rest = crc32(body); text.length < checksumLength; rest = Math.floor(rest / 62))
+    text = alphabet.charAt(rest % 62) + text;
   return text;
 }
 
@@ -38,10 +41,16 @@ const lengthAfterPrefix = 50;
 /** Whether a text has the form of a secret that was made here, and its checksum is wrong: it was mistyped or cut. */
 export function isMistyped(text: string, prefixes: ReadonlySet<string>): boolean {
   if (!prefixes.has(text.slice(0, -lengthAfterPrefix))) return false;
-  const rest = text.slice(-lengthAfterPrefix);
-  if (!/^[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/.test(rest)) return false;
-  return checksum(text.slice(0, -7)) !== text.slice(-6);
+  const separator = text.length - checksumLength - 1;
+  for (let at = text.length - lengthAfterPrefix; at < text.length; at += 1) {
+    if (at === separator ? text[at] !== '_' : !isBase62(text.charCodeAt(at))) return false;
+  }
+  return checksum(text.slice(0, separator)) !== text.slice(separator + 1);
 }
+
+const codes = Uint8Array.from({ length: 128 }, (_, code) => (alphabet.includes(String.fromCharCode(code)) ? 1 : 0));
+
+const isBase62 = (code: number): boolean => codes[code] === 1;
 
 /** How many of the random characters are shown, so that people can tell keys apart. */
 const shownCharacters = 4;
@@ -50,4 +59,12 @@ const shownCharacters = 4;
 export const startOf = (secret: string, prefix: string): string => secret.slice(0, prefix.length + shownCharacters);
 
 /** SHA-256, from which what is stored of a secret is made. It has 256 random bits, so its hash cannot be searched. */
-export const hashSecret = (secret: string): Buffer => hash('sha256', secret, 'buffer');
+export const hashSecret = (secret: string): Buffer => bytesOfHash(hashText(secret));
+
+const hashEncoding = 'binary';
+
+/** The same as text of 32 characters, to find it by. Node makes text of a hash in half the time of a Buffer of its own. */
+export const hashText = (secret: string): string => hash('sha256', secret, hashEncoding);
+
+/** What `hashText` says, as bytes. */
+export const bytesOfHash = (text: string): Buffer => Buffer.from(text, hashEncoding);

@@ -58,17 +58,20 @@ export class InvalidatedCache<Value> {
   }
 
   /**
-   * The value of the key, loaded when it is not known. Callers who ask at the same time share one load, unless something
-   * changed between them: what it was read of, only the load knows, and not before its end.
+   * The value of the key: at once when it is known, and else loaded. Callers who ask at the same time share one load,
+   * unless something changed between them: what it was read of, only the load knows, and not before its end.
    */
-  async get(key: string, load: () => Promise<Loaded<Value>>): Promise<Value> {
-    if (this.#isClosed || !this.#events.isAlive) return (await load()).value;
+  get(key: string, load: () => Promise<Loaded<Value>>): Value | Promise<Value> {
+    if (this.#isClosed || !this.#events.isAlive) return load().then(valueIn);
     const entry = this.#entries.get(key);
-    if (entry !== undefined) return entry.value;
+    return entry === undefined ? this.#load(key, load) : entry.value;
+  }
+
+  #load(key: string, load: () => Promise<Loaded<Value>>): Promise<Value> {
     const underWay = this.#youngest.get(key);
     const isCurrent = underWay !== undefined && !underWay.anythingMayHaveChanged && underWay.changedRows.size === 0;
     const { loaded } = isCurrent ? underWay : this.#begin(key, load);
-    return (await loaded).value;
+    return loaded.then(valueIn);
   }
 
   /** Forgets everything, and does not keep what is being loaded. */
@@ -129,3 +132,5 @@ export class InvalidatedCache<Value> {
     for (const load of this.#loads) load.changedRows.add(id);
   }
 }
+
+const valueIn = <Value>({ value }: Loaded<Value>): Value => value;

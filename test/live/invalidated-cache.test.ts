@@ -276,7 +276,7 @@ describe('whatever happens in whatever order', () => {
               return promise;
             });
             answers.push(
-              value.then((given) => {
+              Promise.resolve(value).then((given) => {
                 for (const [index, version] of given.entries())
                   expect(version).toBeGreaterThanOrEqual(known[index] ?? 0);
               }),

@@ -5,7 +5,7 @@ import { scopesOfKind } from '../../access/scopes.ts';
 import type { KeyKind } from '../../database/generated/enums.ts';
 import type { Clock } from '../../graph/context.ts';
 import { encodeId } from '../../graph/ids.ts';
-import type { KeyDirectory } from './directory.ts';
+import type { KeyDirectory, Lookup } from './directory.ts';
 import type { KeyRecord } from './record.ts';
 import type { UsageRecorder } from './usage.ts';
 import { type Refusal, refusalOfCredential, refusalOfPerson, refusalOfPlace } from './verification.ts';
@@ -44,9 +44,15 @@ export class KeyCredentials implements CredentialSource {
     this.#parts = parts;
   }
 
-  async find(secret: string, place: CredentialPlace, from: RequestOrigin): Promise<Finding> {
-    const { clock, directory, usage } = this.#parts;
-    const record = await directory.find(secret);
+  find(secret: string, place: CredentialPlace, from: RequestOrigin): Finding | Promise<Finding> {
+    const found = this.#parts.directory.find(secret);
+    return found instanceof Promise
+      ? found.then((later) => this.#judge(later, secret, place, from))
+      : this.#judge(found, secret, place, from);
+  }
+
+  #judge(record: Lookup, secret: string, place: CredentialPlace, from: RequestOrigin): Finding {
+    const { clock, usage } = this.#parts;
     if (typeof record === 'string') return undefined;
     const kind = kindOfPlace[place];
     if (kind !== undefined && kind !== record.key.kind) return undefined;

@@ -1,5 +1,5 @@
 import type { SecretHasher } from '../../access/secret-hasher.ts';
-import { hashSecret, isMistyped } from '../../access/secrets.ts';
+import { bytesOfHash, hashText, isMistyped } from '../../access/secrets.ts';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { CommandScope } from '../../graph/commands/definition.ts';
@@ -43,16 +43,17 @@ export class KeyDirectory {
           });
   }
 
-  async find(secret: string): Promise<Lookup> {
+  /** In the same turn when it is kept in memory. */
+  find(secret: string): Lookup | Promise<Lookup> {
     if (isMistyped(secret, this.#parts.prefixes)) return 'MALFORMED';
-    return (await this.#findBy(hashSecret(secret))) ?? 'NOT_FOUND';
+    const found = this.#findBy(hashText(secret));
+    return found instanceof Promise ? found.then(orNotFound) : orNotFound(found);
   }
 
-  /** By the SHA-256 of the secret. */
-  async #findBy(sha256: Buffer): Promise<KeyRecord | undefined> {
-    if (this.#cache === undefined) return this.#records.read(sha256);
-    return this.#cache.get(sha256.toString('base64'), async () => {
-      const value = await this.#records.read(sha256);
+  #findBy(hash: string): KeyRecord | undefined | Promise<KeyRecord | undefined> {
+    if (this.#cache === undefined) return this.#records.read(bytesOfHash(hash));
+    return this.#cache.get(hash, async () => {
+      const value = await this.#records.read(bytesOfHash(hash));
       return { value, dependsOn: value === undefined ? [] : dependenciesOf(value) };
     });
   }
@@ -72,6 +73,8 @@ export class KeyDirectory {
     this.#cache?.close();
   }
 }
+
+const orNotFound = (record: KeyRecord | undefined): Lookup => record ?? 'NOT_FOUND';
 
 const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyRecord): string[] =>
   [key.id, tenant?.id, user?.id, user?.team?.id, product?.id, engine?.id, app?.id].filter((id) => id !== undefined);

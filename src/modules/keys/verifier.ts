@@ -1,7 +1,7 @@
 import type { Principal } from '../../access/principal.ts';
 import { isWithin } from '../../access/visibility.ts';
 import type { Clock } from '../../graph/context.ts';
-import type { KeyDirectory } from './directory.ts';
+import type { KeyDirectory, Lookup } from './directory.ts';
 import type { KeyRecord } from './record.ts';
 import type { UsageRecorder } from './usage.ts';
 import { cacheUntil, type Refusal, refusalOf, type Use } from './verification.ts';
@@ -42,9 +42,16 @@ export class KeyVerifier {
     this.#parts = parts;
   }
 
-  async verify(principal: Principal, use: KeyUse): Promise<KeyVerification> {
-    const { cacheMs, clock, directory, onVerified, usage } = this.#parts;
-    const found = await directory.find(use.key);
+  /** In the same turn when the key is known already. */
+  verify(principal: Principal, use: KeyUse): KeyVerification | Promise<KeyVerification> {
+    const found = this.#parts.directory.find(use.key);
+    return found instanceof Promise
+      ? found.then((later) => this.#judge(principal, later, use))
+      : this.#judge(principal, found, use);
+  }
+
+  #judge(principal: Principal, found: Lookup, use: KeyUse): KeyVerification {
+    const { cacheMs, clock, onVerified, usage } = this.#parts;
     // Taken after the look-up: a deadline that passed meanwhile has passed.
     const now = clock.now();
     const verification = decide(principal, found, use, now, cacheMs);
@@ -56,13 +63,7 @@ export class KeyVerifier {
   }
 }
 
-function decide(
-  principal: Principal,
-  found: KeyRecord | 'MALFORMED' | 'NOT_FOUND',
-  use: KeyUse,
-  now: Date,
-  cacheMs: number,
-): KeyVerification {
+function decide(principal: Principal, found: Lookup, use: KeyUse, now: Date, cacheMs: number): KeyVerification {
   if (typeof found === 'string') return { refusal: found, record: undefined, cacheUntil: undefined };
   if (!isWithin(principal, ownersOf(found))) return { refusal: 'NOT_FOUND', record: undefined, cacheUntil: undefined };
   const refusal = refusalOf(found, use, now);

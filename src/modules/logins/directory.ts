@@ -39,7 +39,10 @@ export class LoginDirectory {
     this.#cache.close();
   }
 
-  #remembered(key: readonly unknown[], find: () => Promise<LoginOwner | undefined>): Promise<LoginOwner | undefined> {
+  async #remembered(
+    key: readonly unknown[],
+    find: () => Promise<LoginOwner | undefined>,
+  ): Promise<LoginOwner | undefined> {
     return this.#cache.get(JSON.stringify(key), async () => {
       const value = await find();
       return { value, dependsOn: value === undefined ? [] : [value.id] };
