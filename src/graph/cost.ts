@@ -28,11 +28,17 @@ export interface CostBudget {
   spend(credentialId: string, cost: number): Balance | Promise<Balance>;
 }
 
+interface Account {
+  balance: number;
+  /** When that was, in ms. */
+  at: number;
+}
+
 /** Accounts in the memory of this process: token buckets, full at first. */
 export class LocalCostBudget implements CostBudget {
   readonly #limits: CostLimits;
   readonly #clock: Clock;
-  readonly #accounts = new Map<string, { balance: number; at: number }>();
+  readonly #accounts = new Map<string, Account>();
   #accountsBeforeSweep = accountsMin;
 
   constructor(limits: CostLimits, clock: Clock) {
@@ -43,18 +49,25 @@ export class LocalCostBudget implements CostBudget {
   spend(credentialId: string, cost: number): Balance {
     const { capacity, perSecond } = this.#limits;
     const now = this.#clock.now().getTime();
-    const account = this.#accounts.get(credentialId) ?? { balance: capacity, at: now };
+    const account = this.#accounts.get(credentialId) ?? this.#open(credentialId, now);
     const refilled = (Math.max(0, now - account.at) * perSecond) / 1_000;
     const balance = Math.min(capacity, account.balance + refilled);
     const allowed = balance >= cost;
     const remaining = allowed ? balance - cost : balance;
-    this.#accounts.set(credentialId, { balance: remaining, at: now });
-    if (this.#accounts.size > this.#accountsBeforeSweep) this.#sweep(now);
+    account.balance = remaining;
+    account.at = now;
     return {
       allowed,
       remaining: Math.floor(remaining),
       retryAfterMs: allowed ? 0 : Math.ceil(((cost - balance) * 1_000) / perSecond),
     };
+  }
+
+  #open(credentialId: string, now: number): Account {
+    if (this.#accounts.size >= this.#accountsBeforeSweep) this.#sweep(now);
+    const account = { balance: this.#limits.capacity, at: now };
+    this.#accounts.set(credentialId, account);
+    return account;
   }
 
   /** Forgets the accounts that have refilled: a new one is the same. */
@@ -86,8 +99,11 @@ export class CostCalculator {
   }
 
   costOf(document: DocumentNode, operationName: string | null | undefined, variables: Record<string, unknown>): number {
-    const known = this.#documents.get(document) ?? { variables: costVariables(document), costs: new Map() };
-    this.#documents.set(document, known);
+    let known = this.#documents.get(document);
+    if (known === undefined) {
+      known = { variables: costVariables(document), costs: new Map() };
+      this.#documents.set(document, known);
+    }
     const name = operationName ?? '';
     const key =
       known.variables.length === 0

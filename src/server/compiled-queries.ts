@@ -34,8 +34,7 @@ export class CompiledQueries {
   /** @param interpret what executes a query that is not compiled */
   execute(args: ExecutionArgs, interpret: Interpret): PromiseOrValue<ExecutionResult> {
     const { contextValue, document, rootValue, variableValues } = args;
-    const operations: Operations = this.#documents.get(document) ?? new Map();
-    this.#documents.set(document, operations);
+    const operations = this.#operationsOf(document);
     const name = args.operationName ?? '';
     const state = operations.get(name) ?? 0;
     if (typeof state === 'number') {
@@ -55,6 +54,14 @@ export class CompiledQueries {
     };
     const result = state(rootValue, contextValue, variableValues);
     return result instanceof Promise ? result.then(finish) : finish(result);
+  }
+
+  #operationsOf(document: DocumentNode): Operations {
+    const known = this.#documents.get(document);
+    if (known !== undefined) return known;
+    const operations: Operations = new Map();
+    this.#documents.set(document, operations);
+    return operations;
   }
 }
 

@@ -38,22 +38,22 @@ const requestIdPattern = /^[\w.:-]{1,128}$/;
  * @param trustProxy whether X-Forwarded-For names the client: the last address in it, which the nearest proxy wrote
  */
 export function requestInfo(request: IncomingMessage, trustProxy: boolean): RequestInfo {
-  const header = (name: string): string | undefined => {
-    const value = request.headers[name];
-    return Array.isArray(value) ? value.at(-1) : value;
-  };
-  const given = header('x-request-id');
-  const forwarded = trustProxy ? header('x-forwarded-for')?.split(',').at(-1)?.trim() : undefined;
+  const { headers, socket } = request;
+  const given = lastOf(headers['x-request-id']);
+  const forwarded = trustProxy ? lastOf(headers['x-forwarded-for'])?.split(',').at(-1)?.trim() : undefined;
   return {
     id: given !== undefined && requestIdPattern.test(given) ? given : randomUUID(),
-    ipAddress: forwarded || (request.socket.remoteAddress ?? null),
-    userAgent: header('user-agent') ?? null,
-    idempotencyKey: header('idempotency-key') ?? null,
+    ipAddress: forwarded || (socket.remoteAddress ?? null),
+    userAgent: headers['user-agent'] ?? null,
+    idempotencyKey: lastOf(headers['idempotency-key']) ?? null,
   };
 }
 
+const lastOf = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value.at(-1) : value;
+
 /** What a credential that is bound to pages or addresses is compared with. */
-export const requestOrigin = (request: IncomingMessage, { ipAddress }: RequestInfo): RequestOrigin => ({
-  ...(request.headers.origin === undefined ? {} : { origin: request.headers.origin }),
-  ...(ipAddress === null ? {} : { ipAddress }),
+export const requestOrigin = ({ headers }: IncomingMessage, { ipAddress }: RequestInfo): RequestOrigin => ({
+  origin: headers.origin,
+  ipAddress: ipAddress ?? undefined,
 });

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isPromise } from '@graphql-tools/utils';
 import type { ExecutionResult, GraphQLSchema } from 'graphql';
+import type { PromiseOrValue } from 'graphql/jsutils/PromiseOrValue.js';
 import type { GraphQLParams } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Authenticator } from '../access/authenticator.ts';
@@ -74,11 +76,12 @@ export class DirectLane {
       const operation = isPlain(params) ? this.#operations.find(params) : undefined;
       if (operation === undefined) return progress;
       metrics.directOperations.inc();
-      const result = await this.#run(operation, params, {
+      const running = this.#run(operation, params, {
         ...this.#parts.program,
         principal: authentication.principal,
         info,
       });
+      const result = isPromise(running) ? await running : running;
       if (result.errors !== undefined || result.extensions?.http !== undefined) return { ...progress, result };
       send(res, info, mediaType, JSON.stringify(result));
       return 'answered';
@@ -99,7 +102,7 @@ export class DirectLane {
     { document, interpret, type }: KnownOperation,
     { operationName, variables }: GraphQLParams,
     contextValue: GraphContext,
-  ): Promise<ExecutionResult> {
+  ): PromiseOrValue<ExecutionResult> {
     const { operations, schema } = this.#parts;
     const args = { schema, document, contextValue, variableValues: variables, operationName };
     return operations.run(args, type, interpret);

@@ -58,7 +58,10 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
 
   const server = createServer((request, response) => {
     if (state.draining) response.setHeader('connection', 'close');
-    const path = request.url?.split('?')[0] ?? '/';
+    const { url = '/' } = request;
+    // Nearly every request; the others are looked at more closely.
+    if (url === '/graphql') return void answerGraph(request, response);
+    const [path = '/'] = url.split('?');
     const route = monitoring[path];
     if (route !== undefined) return void route(request, response);
     if (path === '/graphql') return void answerGraph(request, response);

@@ -68,7 +68,7 @@ export class UsageRecorder {
     }
     use.uses += 1;
     use.supersededUses += superseded;
-    if (now > use.lastUsedAt) use.lastUsedAt = now;
+    if (now.getTime() > use.lastUsedAt.getTime()) use.lastUsedAt = now;
     if (use.pepperVersion === version) return;
     use.pepperVersion = version;
     const hashedUnder = pepperOf(hashScheme);

@@ -39,11 +39,14 @@ export interface Use {
   readonly environment?: Optional<'LIVE' | 'TEST'>;
 }
 
+/** Compared as numbers: of Dates, JavaScript asks in a roundabout way for them. */
+const isOver = (deadline: Date | null, now: Date): boolean => deadline !== null && deadline.getTime() <= now.getTime();
+
 /** Why the credential itself is refused now, whatever it is used for. */
 export function refusalOfCredential({ secret, key }: KeyRecord, now: Date): Refusal | undefined {
   if (key.revokedAt !== null || secret.revokedAt !== null) return 'REVOKED';
-  if (key.expiresAt !== null && key.expiresAt <= now) return 'EXPIRED';
-  if (secret.validUntil !== null && secret.validUntil <= now) return 'SUPERSEDED';
+  if (isOver(key.expiresAt, now)) return 'EXPIRED';
+  if (isOver(secret.validUntil, now)) return 'SUPERSEDED';
   return key.disabledAt === null ? undefined : 'DISABLED';
 }
 

@@ -83,8 +83,8 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
 
 /** Whether a schedule lets a tenant be served at this time. */
 export function isServed({ timeZone, activeFrom, activeUntil, weeklyWindows }: Schedule, now: Date): boolean {
-  if (activeFrom !== null && now < activeFrom) return false;
-  if (activeUntil !== null && now >= activeUntil) return false;
+  if (activeFrom !== null && now.getTime() < activeFrom.getTime()) return false;
+  if (activeUntil !== null && now.getTime() >= activeUntil.getTime()) return false;
   if (weeklyWindows === null) return true;
   const parts = Object.fromEntries(
     formatOf(timeZone)

@@ -35,8 +35,9 @@ const presentedBy = (authenticator: Authenticator, { req, info }: Request): Pres
 /** Whom the credential in a request's headers stands for now. */
 export const authenticateRequest = (
   authenticator: Authenticator,
-  request: Request,
-): Authentication | Promise<Authentication> => presentedBy(authenticator, request).authenticate();
+  { req: { headers }, req, info }: Request,
+): Authentication | Promise<Authentication> =>
+  authenticator.authenticate((name) => headers[name], requestOrigin(req, info));
 
 /** Turns a request without a valid credential away with 401, before its body is read. */
 export const useAuthentication = ({ authenticator, onRejected }: Options): Plugin<object, ServerContext> => ({

@@ -15,26 +15,11 @@ export function isJson({ headers }: IncomingMessage): boolean {
 }
 
 /** What the body of a POST asks for. yoga checks the fields. */
-export async function readParams(request: IncomingMessage, maxBytes: number): Promise<GraphQLParams> {
-  if (!isJson(request)) {
-    throw badRequest(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body has to be of type application/json.');
-  }
-  return parseParams(await readBody(request, maxBytes));
-}
-
-/**
- * Reads a GET from its URL, and the body of a POST, no longer than allowed. yoga's own limit copies every body through
- * another request and stream, which costs more than reading it.
- */
-export const useRequestBody = (maxBytes: number): Plugin<object, ServerContext> => ({
-  onRequestParse({ request, serverContext: { req, progress }, setRequestParser }) {
-    if (request.method === 'GET') setRequestParser(() => parseUrl(req.url ?? ''));
-    if (request.method === 'POST') setRequestParser(() => progress?.params ?? readParams(req, maxBytes));
-  },
-});
-
-function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+export function readParams(request: IncomingMessage, maxBytes: number): Promise<GraphQLParams> {
   return new Promise((resolve, reject) => {
+    if (!isJson(request)) {
+      throw badRequest(415, 'UNSUPPORTED_MEDIA_TYPE', 'The body has to be of type application/json.');
+    }
     let chunks: Buffer[] = [];
     let length = 0;
     request.on('data', (chunk: Buffer) => {
@@ -47,12 +32,34 @@ function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
       chunks = [];
       reject(badRequest(413, 'REQUEST_ENTITY_TOO_LARGE', `The body is longer than ${maxBytes} bytes.`));
     });
-    request.once('end', () =>
-      resolve((chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)).toString('utf8')),
-    );
-    request.once('error', () => reject(badRequest(400, 'BAD_REQUEST', 'The body broke off.')));
+    request.on('end', () => {
+      // What is cut off is not worth a look.
+      if (length > maxBytes) return;
+      try {
+        resolve(parseParams(textOf(chunks)));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    request.on('error', () => reject(badRequest(400, 'BAD_REQUEST', 'The body broke off.')));
   });
 }
+
+function textOf(chunks: readonly Buffer[]): string {
+  const [first, second] = chunks;
+  return first !== undefined && second === undefined ? first.toString('utf8') : Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * Reads a GET from its URL, and the body of a POST, no longer than allowed. yoga's own limit copies every body through
+ * another request and stream, which costs more than reading it.
+ */
+export const useRequestBody = (maxBytes: number): Plugin<object, ServerContext> => ({
+  onRequestParse({ request, serverContext: { req, progress }, setRequestParser }) {
+    if (request.method === 'GET') setRequestParser(() => parseUrl(req.url ?? ''));
+    if (request.method === 'POST') setRequestParser(() => progress?.params ?? readParams(req, maxBytes));
+  },
+});
 
 /** yoga's own parser takes variables that are not JSON for a failure of the server. */
 function parseUrl(url: string): GraphQLParams {
