@@ -8,6 +8,7 @@ import type { Authenticator } from '../access/authenticator.ts';
 import type { Config } from '../config.ts';
 import type { GraphContext } from '../graph/context.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
+import { Answers } from './answers.ts';
 import type { Progress } from './context.ts';
 import { type KnownOperation, KnownOperations } from './known-operations.ts';
 import type { Metrics } from './metrics.ts';
@@ -44,6 +45,8 @@ export class DirectLane {
   readonly #operations = new KnownOperations();
   /** What yoga answered with, by what was accepted. */
   readonly #mediaTypes = new LRUCache<string, string>({ max: acceptsMax });
+
+  readonly #answers = new Answers();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -83,7 +86,7 @@ export class DirectLane {
       });
       const result = isPromise(running) ? await running : running;
       if (result.errors !== undefined || result.extensions?.http !== undefined) return { ...progress, result };
-      send(res, info, mediaType, JSON.stringify(result));
+      this.#answers.add({ response: res, requestId: info.id, mediaType, body: JSON.stringify(result) });
       return 'answered';
     } catch (reason) {
       return { ...progress, failure: { reason } };
@@ -129,15 +132,3 @@ function isPlain(params: GraphQLParams): params is PlainParams {
 
 const isObjectOrNothing = (value: object | null | undefined): boolean =>
   value === undefined || (typeof value === 'object' && !Array.isArray(value));
-
-function send(response: ServerResponse, { id }: RequestInfo, mediaType: string, body: string): void {
-  response.writeHead(200, [
-    'x-request-id',
-    id,
-    'Content-Type',
-    mediaType,
-    'Content-Length',
-    String(Buffer.byteLength(body)),
-  ]);
-  response.end(body);
-}

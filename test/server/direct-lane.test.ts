@@ -241,6 +241,26 @@ describe('the direct lane', () => {
     expect(comparable(await sendToYoga(client, request))).toEqual(expected);
   });
 
+  it('gives everyone their own answer, however many ask at once', async () => {
+    const query = 'query ($name: String!) { tenant(name: $name) { name } }';
+    await sendToYoga(operator, json(query, { name: 'Acme' }));
+    await send(operator, json(query, { name: 'Acme' }));
+    const before = await directOperations(test);
+    const asked = Array.from(
+      { length: 100 },
+      (_, number) => [`asked-${number}`, number % 2 ? 'Acme' : 'Gamma'] as const,
+    );
+    const answers = await Promise.all(
+      asked.map(([id, name]) => send(operator, { ...json(query, { name }), headers: { 'x-request-id': id } })),
+    );
+    const given = answers.map(({ headers, body }) => [
+      headers.find(([name]) => name === 'x-request-id')?.[1],
+      /"name":"(\w+)"/.exec(body)?.[1],
+    ]);
+    expect(given).toEqual(asked);
+    expect((await directOperations(test)) - before).toBe(asked.length);
+  });
+
   it('refuses what the budget does not allow with 429, as yoga does', async () => {
     const client = poor.withScopes('tenants:read');
     for (const first of [50, 40]) await sendToYoga(client, json(page, { first }));
