@@ -7,6 +7,7 @@ import { encodeId } from '../../graph/ids.ts';
 import type { OneTimeSecret } from '../../graph/one-time-secret.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
 import { type ApiKeyRow, apiKeys } from './entity.ts';
+import { RotationInProgressError } from './errors.ts';
 import { refuseEscalation } from './escalation.ts';
 import { type KeyFilter, keyConditions } from './filter.ts';
 import type { KeyRotation } from './rotation.ts';
@@ -62,7 +63,9 @@ export class KeyBulk {
   ): Promise<Change<BulkRotation>> {
     const { filter, dryRun, duringOverlap } = input;
     const overlapSeconds = this.#rotation.overlap(input.overlapSeconds);
-    const keys = await this.#matching(scope, filter, sql`LIMIT ${rotatedMax + 1}`);
+    const limit = sql`LIMIT ${rotatedMax + 1}`;
+    const seen = await this.#revisions(scope, filter, limit);
+    const keys = await this.#matching(scope, filter, limit);
     if (keys.length > rotatedMax) {
       throw invalid(
         ['filter'],
@@ -72,7 +75,7 @@ export class KeyBulk {
     }
     const results: RotatedKey[] = [];
     for (const key of keys) {
-      results.push(await this.#rotateOne(scope, key, { overlapSeconds, duringOverlap, dryRun }));
+      results.push(await this.#rotateOne(scope, key, seen.get(key.id), { overlapSeconds, duringOverlap, dryRun }));
     }
     const rotated = results.filter(({ error }) => error === null);
     const payload = { dryRun, matchedCount: keys.length, rotatedCount: dryRun ? 0 : rotated.length, results };
@@ -87,6 +90,7 @@ export class KeyBulk {
   async #rotateOne(
     scope: CommandScope,
     key: ApiKeyRow,
+    seenRevision: number | undefined,
     options: { overlapSeconds: number; duringOverlap: 'REFUSE' | 'RETIRE_OLDEST'; dryRun: boolean },
   ): Promise<RotatedKey> {
     try {
@@ -95,7 +99,9 @@ export class KeyBulk {
         await refuseEscalation(scope, key);
         return { key, secret: null, retiringUntil: null, error: null };
       }
-      const { payload } = await this.#rotation.rotate(scope, { ...options, keyId: key.id });
+      // It came to be one that the filter finds while this command waited for its lock.
+      if (seenRevision === undefined) throw new RotationInProgressError(null);
+      const { payload } = await this.#rotation.rotate(scope, { ...options, keyId: key.id }, seenRevision);
       return { ...payload, error: null };
     } catch (error) {
       // Found before anything of this key was written, so the others are carried out.
@@ -140,15 +146,19 @@ export class KeyBulk {
     return changedInBulk(keys, { revokedReason: reason });
   }
 
+  /** The revisions of the keys that a filter finds, by id, without waiting for whoever changes them. */
+  async #revisions(scope: CommandScope, filter: KeyFilter, limit: Prisma.Sql): Promise<ReadonlyMap<string, number>> {
+    const rows = await scope.transaction.prisma.$queryRaw<{ id: string; revision: number }[]>`
+      SELECT t.id, t.revision FROM api_key AS t WHERE ${conditionOf(scope, filter)} ORDER BY t.id ${limit}
+    `;
+    return new Map(rows.map(({ id, revision }) => [id, revision]));
+  }
+
   /** The keys that a filter finds, locked in the order of their ids. */
-  async #matching(
-    { now, principal, transaction }: CommandScope,
-    filter: KeyFilter,
-    limit: Prisma.Sql,
-  ): Promise<ApiKeyRow[]> {
-    const where = [...keyConditions(filter, now), ...visibleTo(apiKeys, principal)];
+  async #matching(scope: CommandScope, filter: KeyFilter, limit: Prisma.Sql): Promise<ApiKeyRow[]> {
+    const { transaction } = scope;
     const locked = await transaction.prisma.$queryRaw<{ id: string }[]>`
-      SELECT t.id FROM api_key AS t WHERE ${join(where, ' AND ')} ORDER BY t.id ${limit} FOR NO KEY UPDATE
+      SELECT t.id FROM api_key AS t WHERE ${conditionOf(scope, filter)} ORDER BY t.id ${limit} FOR NO KEY UPDATE
     `;
     const rows = await transaction.reader.byIds(
       apiKeys,
@@ -157,6 +167,9 @@ export class KeyBulk {
     return locked.flatMap(({ id }) => rows.get(id) ?? []);
   }
 }
+
+const conditionOf = ({ now, principal }: CommandScope, filter: KeyFilter): Prisma.Sql =>
+  join([...keyConditions(filter, now), ...visibleTo(apiKeys, principal)], ' AND ');
 
 /** What the audit log and everyone else has to know of many keys that changed. */
 interface BulkRecord {

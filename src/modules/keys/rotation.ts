@@ -1,4 +1,5 @@
 import { visibleTo } from '../../access/visibility.ts';
+import type { Wanted } from '../../database/entity.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { Change, CommandScope } from '../../graph/commands/definition.ts';
 import { unchanged } from '../../graph/commands/definition.ts';
@@ -26,6 +27,8 @@ export interface OverlapBounds {
 
 const { sql } = Prisma;
 
+const revisionOnly: Wanted = new Set(['revision']);
+
 /**
  * Replaces secrets of keys. The key stays: its limits, usage, scopes, origins and expiry are neither copied nor reset.
  * Every decision is made under the lock of the key's row.
@@ -39,16 +42,15 @@ export class KeyRotation {
     this.#bounds = bounds;
   }
 
-  async rotate(scope: CommandScope, input: RotateKey): Promise<Change<Rotation>> {
+  /** @param seenRevision of the key, before the caller waited for its lock; absent: it is read and locked here */
+  async rotate(scope: CommandScope, input: RotateKey, seenRevision?: number): Promise<Change<Rotation>> {
     const { transaction, principal, now } = scope;
     const overlapSeconds = this.overlap(input.overlapSeconds);
     const where = [sql`t.id = ${input.keyId}::uuid`, ...visibleTo(apiKeys, principal)];
-    const seen = await transaction.reader.find(apiKeys, where);
+    const seen = seenRevision ?? (await transaction.reader.find(apiKeys, where, { wanted: revisionOnly }))?.revision;
     const key = await this.#keys.lock(scope, input);
     // Someone else held the lock while this call waited for it: of two rotations at the same time, one wins.
-    if (seen?.rotatedAt?.getTime() !== key.rotatedAt?.getTime() || seen?.revision !== key.revision) {
-      throw new RotationInProgressError(null);
-    }
+    if (seen !== key.revision) throw new RotationInProgressError(null);
     this.refuseEnded(key, now);
     await refuseEscalation(scope, key);
     const secrets = await this.#liveSecrets(scope, key);

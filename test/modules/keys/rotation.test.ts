@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
+import type { Client } from '../../testkit/client.ts';
+import { Commands } from '../../testkit/commands.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
+import { whileHeld } from '../../testkit/held.ts';
 import { makeKey, verify, withSecret } from '../../testkit/keys.ts';
 import { Seed } from '../../testkit/seed.ts';
 
@@ -10,6 +13,7 @@ const app = await startTestApp({ environment: { FAIRLEAD_COST_CAPACITY: '1000000
 const other = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
 const { operator, clock } = app;
 const seed = new Seed(app);
+const commands = new Commands(app.app.schema);
 expectNoFailures(app);
 
 const rotateKey = graphql(`
@@ -106,6 +110,12 @@ async function rotate(
   return { key: answer.key, secret: answer.secret?.value ?? '', retiringUntil: answer.retiringUntil };
 }
 
+/** What became of a key that was rotated, by itself or among many. */
+interface Rotated {
+  readonly secret?: { readonly value: string } | null;
+  readonly error?: object | null;
+}
+
 const reasonOf = async (secret: string) => (await verify(operator, secret)).reason ?? 'VALID';
 const inMs = (ms: number) => new Date(clock.now().getTime() + ms).toISOString();
 
@@ -159,6 +169,32 @@ describe('rotating a key', () => {
     );
     expect(answers.map(({ rotateKey: answer }) => answer.__typename)).toContain('RotateKeyPayload');
     expect(answers.filter(({ rotateKey: answer }) => answer.__typename === 'RotateKeyPayload')).toHaveLength(1);
+  });
+
+  it.each([
+    ['without an overlap', { overlapSeconds: 0, duringOverlap: 'REFUSE' }],
+    ['and would retire the oldest', { overlapSeconds: 100, duringOverlap: 'RETIRE_OLDEST' }],
+  ])('two times at the same moment, by itself or among many, %s: one wins, and its secret works', async (_how, how) => {
+    const start = (way: 'alone' | 'many', id: string, caller: Client) => () =>
+      way === 'alone'
+        ? commands.run(caller, 'rotateKey', { keyId: id, ...how })
+        : commands.run(caller, 'rotateKeysBulk', { filter: { ids: [id] }, ...how });
+    for (const [one, two] of [
+      ['alone', 'alone'],
+      ['alone', 'many'],
+      ['many', 'alone'],
+      ['many', 'many'],
+    ] as const) {
+      const { key } = await newKey();
+      const row = ['SELECT FROM api_key WHERE id = $1 FOR UPDATE', [decodeId('ApiKey', key.id)]] as const;
+      const answers = await whileHeld(app, row, [
+        { start: start(one, key.id, operator), waiting: 1 },
+        { start: start(two, key.id, other.operator), waiting: 2 },
+      ]);
+      const [won, lost] = answers.map((answer) => [answer.results ?? answer].flat()[0] as Rotated);
+      expect([one, two, await reasonOf(won?.secret?.value ?? '')]).toEqual([one, two, 'VALID']);
+      expect(lost?.error ?? lost).toMatchObject({ code: 'ROTATION_IN_PROGRESS', retryAfterMs: null });
+    }
   });
 
   it('that was revoked or has expired is refused', async () => {
