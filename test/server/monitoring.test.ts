@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { describe, expect, inject, it, vi } from 'vitest';
 import { startTestApp } from '../testkit/app.ts';
@@ -68,6 +69,22 @@ describe('/ready', () => {
 });
 
 describe('/metrics', () => {
+  it('has every metric that README.md lists with its labels, and no other of its own', async () => {
+    const text = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const listed = [...text.matchAll(/^\| `(fairlead_\w+)` \| ([^|]*)\|/gm)].map(([, name, labels]) => [
+      name,
+      [...(labels ?? '').matchAll(/`([a-z]+)`/g)].map(([, label]) => label).filter((label) => label !== undefined),
+    ]);
+    const own = app.metrics.registry
+      .getMetricsAsArray()
+      .filter(({ name }) => name.startsWith('fairlead_'))
+      .map((metric) => [metric.name, 'labelNames' in metric ? metric.labelNames : []]);
+    expect(listed.map(([name]) => name).sort()).toEqual(own.map(([name]) => name).sort());
+    for (const [name, labels] of own) {
+      expect(listed).toContainEqual([name, expect.arrayContaining(labels as unknown[])]);
+    }
+  });
+
   it('is text for Prometheus, with a description of everything', async () => {
     const response = await get('/metrics');
     expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
