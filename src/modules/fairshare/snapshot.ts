@@ -1,0 +1,295 @@
+import type { Totals } from './api.ts';
+import type { PoolEntry } from './dispatcher.ts';
+import { grantsPerSecond } from './position.ts';
+import { slotShares } from './slot-shares.ts';
+import { type Cap, type Group, Key, type Lane, type Tenant, type TreeNode } from './state.ts';
+import type { Algorithm, Tree } from './tree.ts';
+
+/** What a group, tenant or key has, and what it should have by its weight. */
+export interface ShareRow {
+  readonly id: string;
+  readonly weight: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  /** Its part of the slots by the weights of those who wait or run; of a key, its part of what its tenant has. */
+  readonly weightShare: number;
+  /** Its part in slots: a fraction. */
+  readonly expectedSlots: number;
+  /** Its part in whole slots. Not a bound: it takes more while others leave theirs idle. */
+  readonly slotCap: number;
+  /** What it has beyond its slots. */
+  readonly borrowed: number;
+  /** Since it became active: actual tokens of what was settled, estimates of what runs. */
+  readonly servedTokens: number;
+  /** servedTokens / weight. */
+  readonly shareScore: number;
+  /** For how long its oldest request has waited; null when none waits. */
+  readonly oldestWaitMs: number | null;
+}
+
+export type GroupRow = ShareRow;
+
+export interface TenantRow extends ShareRow {
+  readonly groupId: string;
+  readonly maxInFlight: number | null;
+}
+
+export interface KeyRow extends ShareRow {
+  readonly tenantId: string;
+  readonly maxInFlight: number | null;
+}
+
+interface Rows {
+  readonly groups: readonly GroupRow[];
+  readonly tenants: readonly TenantRow[];
+  readonly keys: readonly KeyRow[];
+}
+
+export interface PoolSnapshot extends Rows {
+  readonly name: string;
+  readonly capacity: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  /** What groups have beyond their slots; tenants, when they share the pool directly. */
+  readonly borrowed: number;
+  readonly oldestWaitMs: number | null;
+  /** Lately; null before the first. */
+  readonly grantsPerSecond: number | null;
+}
+
+/** Everything in it is a copy, made at once. Rows are in the order of their ids; a tenant's weight is its own, not the pool's. */
+export interface SchedulerSnapshot extends Rows {
+  readonly algorithm: Algorithm;
+  /** Null: as many as the pools have. */
+  readonly ceiling: number | null;
+  /** Of all pools together. */
+  readonly capacity: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly borrowed: number;
+  readonly oldestWaitMs: number | null;
+  readonly totals: Totals;
+  readonly pools: readonly PoolSnapshot[];
+}
+
+type Mutable<Row> = { -readonly [Field in keyof Row]: Row[Field] };
+
+const byId = (a: { readonly id: string }, b: { readonly id: string }): number =>
+  a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+
+const maxOf = ({ max }: Cap): number | null => (max === Number.POSITIVE_INFINITY ? null : max);
+
+const longer = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : Math.max(a, b);
+
+const sumOf = <Item>(items: readonly Item[], pick: (item: Item) => number): number =>
+  items.reduce((sum, item) => sum + pick(item), 0);
+
+function emptyRow(id: string, weight: number): Mutable<ShareRow> {
+  return {
+    id,
+    weight,
+    inFlight: 0,
+    queued: 0,
+    weightShare: 0,
+    expectedSlots: 0,
+    slotCap: 0,
+    borrowed: 0,
+    servedTokens: 0,
+    shareScore: 0,
+    oldestWaitMs: null,
+  };
+}
+
+function add(
+  row: Mutable<ShareRow>,
+  other: Pick<ShareRow, 'inFlight' | 'queued' | 'servedTokens' | 'oldestWaitMs'>,
+): void {
+  row.inFlight += other.inFlight;
+  row.queued += other.queued;
+  row.servedTokens += other.servedTokens;
+  row.oldestWaitMs = longer(row.oldestWaitMs, other.oldestWaitMs);
+}
+
+/** Gives rows their parts of these slots; whoever neither waits nor runs has none. */
+function share(
+  rows: readonly Mutable<ShareRow>[],
+  weightOf: (row: ShareRow) => number,
+  of: Pick<ShareRow, 'weightShare' | 'expectedSlots' | 'slotCap'>,
+): void {
+  const active = rows.filter(({ inFlight, queued }) => inFlight + queued > 0);
+  const weights = active.map(weightOf);
+  const weightSum = sumOf(weights, (weight) => weight);
+  const slotCaps = slotShares(of.slotCap, weights);
+  for (const [index, row] of active.entries()) {
+    const part = (weights[index] ?? 0) / weightSum;
+    row.weightShare = of.weightShare * part;
+    row.expectedSlots = of.expectedSlots * part;
+    row.slotCap = slotCaps[index] ?? 0;
+  }
+  for (const row of rows) row.borrowed = Math.max(0, row.inFlight - row.slotCap);
+}
+
+function oldestWaitMs({ plainLane, lanesByCaps }: TreeNode, now: number): number | null {
+  const waited = (lane: Lane | undefined): number | null =>
+    lane?.first === undefined ? null : now - lane.first.submittedAt;
+  let oldest = waited(plainLane);
+  for (const lane of lanesByCaps?.values() ?? []) oldest = longer(oldest, waited(lane));
+  return oldest;
+}
+
+interface TenantParts {
+  readonly row: Mutable<TenantRow>;
+  readonly node: TreeNode;
+  readonly keys: Mutable<KeyRow>[];
+}
+
+/** A key has a node for each priority. */
+function addKeys({ row: tenantRow, node: tenantNode, keys }: TenantParts, now: number): void {
+  const rows = new Map<Key, Mutable<KeyRow>>();
+  for (const node of tenantNode.keyNodes ?? []) {
+    const { owner: key } = node;
+    // Nodes without anything to tell are only there to be found again.
+    if (!(key instanceof Key) || (!node.isActive && node.place === 'none')) continue;
+    let row = rows.get(key);
+    if (row === undefined) {
+      row = { ...emptyRow(key.id, key.weight), tenantId: tenantRow.id, maxInFlight: maxOf(key) };
+      rows.set(key, row);
+      keys.push(row);
+    }
+    const waited = oldestWaitMs(node, now);
+    add(row, { inFlight: node.inFlight, queued: node.waiting, servedTokens: node.servedTokens, oldestWaitMs: waited });
+    tenantRow.oldestWaitMs = longer(tenantRow.oldestWaitMs, waited);
+  }
+}
+
+function tenantsOf(tree: Tree, now: number): Map<Tenant, TenantParts> {
+  const tenants = new Map<Tenant, TenantParts>();
+  for (const [tenant, node] of tree.tenants) {
+    const row = {
+      ...emptyRow(tenant.id, tenant.weight),
+      inFlight: node.inFlight,
+      queued: node.waiting,
+      servedTokens: node.servedTokens,
+      groupId: tenant.group.id,
+      maxInFlight: maxOf(tenant),
+    };
+    tenants.set(tenant, { row, node, keys: [] });
+  }
+  for (const parts of tenants.values()) addKeys(parts, now);
+  return tenants;
+}
+
+function snapshotOf({ pool, tree }: PoolEntry, algorithm: Algorithm, now: number): PoolSnapshot {
+  const whole = { weightShare: 1, expectedSlots: pool.max, slotCap: pool.max };
+  const groups = new Map<Group, { readonly row: Mutable<GroupRow>; readonly members: TenantParts[] }>();
+  const tenants = tenantsOf(tree, now);
+  for (const [{ group }, parts] of tenants) {
+    let entry = groups.get(group);
+    if (entry === undefined) {
+      entry = { row: emptyRow(group.id, group.weight), members: [] };
+      groups.set(group, entry);
+    }
+    entry.members.push(parts);
+    add(entry.row, parts.row);
+  }
+  for (const [group, { servedTokens }] of tree.groups) {
+    const row = groups.get(group)?.row;
+    // Tenants that were forgotten count as well.
+    if (row !== undefined) row.servedTokens = servedTokens;
+  }
+  const groupRows = [...groups.values()].map(({ row }) => row).sort(byId);
+  const tenantRows = [...tenants.values()].map(({ row }) => row).sort(byId);
+  const effectiveWeights = new Map<ShareRow, number>([...tenants.values()].map(({ row, node }) => [row, node.weight]));
+  const weightOf = (row: ShareRow): number => effectiveWeights.get(row) ?? row.weight;
+  if (algorithm === 'HIERARCHICAL') {
+    share(groupRows, weightOf, whole);
+    for (const { row, members } of groups.values()) {
+      const rows = members.map((parts) => parts.row).sort(byId);
+      share(rows, weightOf, row);
+    }
+  } else {
+    share(tenantRows, weightOf, whole);
+    for (const { row, members } of groups.values()) {
+      row.weightShare = sumOf(members, (parts) => parts.row.weightShare);
+      row.expectedSlots = sumOf(members, (parts) => parts.row.expectedSlots);
+      row.slotCap = sumOf(members, (parts) => parts.row.slotCap);
+      row.borrowed = Math.max(0, row.inFlight - row.slotCap);
+    }
+  }
+  for (const { row, keys } of tenants.values()) share(keys.sort(byId), weightOf, { ...row, weightShare: 1 });
+  const keyRows = [...tenants.values()].flatMap(({ keys }) => keys).sort(byId);
+  for (const row of [...groupRows, ...tenantRows, ...keyRows]) {
+    row.shareScore = row.servedTokens / (effectiveWeights.get(row) ?? row.weight);
+  }
+  return {
+    name: pool.id,
+    capacity: pool.max,
+    inFlight: pool.inFlight,
+    queued: tree.root.waiting,
+    borrowed: sumOf(algorithm === 'HIERARCHICAL' ? groupRows : tenantRows, ({ borrowed }) => borrowed),
+    oldestWaitMs: tenantRows.reduce<number | null>((oldest, row) => longer(oldest, row.oldestWaitMs), null),
+    grantsPerSecond: grantsPerSecond(pool, now),
+    groups: groupRows,
+    tenants: tenantRows,
+    keys: keyRows,
+  };
+}
+
+/** Rows of the same id in several pools as one. */
+function merge<Row extends ShareRow>(pools: readonly (readonly Row[])[], shareOf: (row: ShareRow) => number): Row[] {
+  const merged = new Map<string, Mutable<Row>>();
+  for (const row of pools.flat()) {
+    const known = merged.get(row.id);
+    if (known === undefined) {
+      merged.set(row.id, { ...row });
+      continue;
+    }
+    add(known, row);
+    known.expectedSlots += row.expectedSlots;
+    known.slotCap += row.slotCap;
+    known.borrowed += row.borrowed;
+    known.shareScore += row.shareScore;
+  }
+  const rows = [...merged.values()];
+  for (const row of rows) row.weightShare = shareOf(row);
+  return rows.sort(byId);
+}
+
+export function takeSnapshot(
+  entries: Iterable<PoolEntry>,
+  of: Pick<SchedulerSnapshot, 'algorithm' | 'ceiling' | 'totals'>,
+  now: number,
+): SchedulerSnapshot {
+  const pools = [...entries].map((entry) => snapshotOf(entry, of.algorithm, now));
+  pools.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const capacity = sumOf(pools, (pool) => pool.capacity);
+  const ofCapacity = ({ expectedSlots }: ShareRow): number => (capacity === 0 ? 0 : expectedSlots / capacity);
+  const tenants = merge(
+    pools.map((pool) => pool.tenants),
+    ofCapacity,
+  );
+  const slotsOfTenants = new Map(tenants.map(({ id, expectedSlots }) => [id, expectedSlots]));
+  const keys = merge(
+    pools.map((pool) => pool.keys),
+    () => 0,
+  ).map((row) => {
+    const slots = slotsOfTenants.get(row.tenantId) ?? 0;
+    return { ...row, weightShare: slots === 0 ? 0 : row.expectedSlots / slots };
+  });
+  return {
+    ...of,
+    capacity,
+    inFlight: sumOf(pools, (pool) => pool.inFlight),
+    queued: sumOf(pools, (pool) => pool.queued),
+    borrowed: sumOf(pools, (pool) => pool.borrowed),
+    oldestWaitMs: pools.reduce<number | null>((oldest, pool) => longer(oldest, pool.oldestWaitMs), null),
+    pools,
+    groups: merge(
+      pools.map((pool) => pool.groups),
+      ofCapacity,
+    ),
+    tenants,
+    keys,
+  };
+}

@@ -1,0 +1,165 @@
+import { type Keeper, Siblings } from './siblings.ts';
+import { Group, Key, type Pool, Tenant, TreeNode } from './state.ts';
+import { countMoved, lower, raise } from './walks.ts';
+
+/** Whether groups share a pool and tenants share what their group is given, or tenants share it directly. */
+export type Algorithm = 'HIERARCHICAL' | 'WEIGHTED';
+
+/**
+ * How many nodes of keys a tenant that waits or runs keeps, although some have nothing to do: most keys come back within
+ * moments, and making a node costs more than finding one.
+ */
+const keptKeyNodes = 8;
+
+function unlink(node: TreeNode, { nodes }: Key): void {
+  nodes.splice(nodes.indexOf(node), 1);
+}
+
+/** A tenant's weight in a pool. */
+function effectiveWeight({ weight }: Tenant, { weightPercent }: Pool): number {
+  return Math.max(1, Math.round((weight * weightPercent) / 100));
+}
+
+/** Groups, tenants and keys that wait or run in one pool, or were given something in advance there. */
+export class Tree implements Keeper<TreeNode> {
+  readonly root: TreeNode;
+  readonly pool: Pool;
+  readonly groups = new Map<Group, TreeNode>();
+  readonly tenants = new Map<Tenant, TreeNode>();
+  /** Not the pool itself but a lot in it, where lanes wait for another cap: it only has their order. */
+  readonly #isLot: boolean;
+  #algorithm: Algorithm;
+
+  constructor(pool: Pool, algorithm: Algorithm, kind: 'pool' | 'lot' = 'pool') {
+    this.pool = pool;
+    this.#algorithm = algorithm;
+    this.#isLot = kind === 'lot';
+    this.root = new TreeNode('POOL', Math.max(1, pool.max), pool, this.#isLot ? undefined : pool);
+  }
+
+  /** The node of a key, with those above it. */
+  keyNode(key: Key, priority: number): TreeNode {
+    const { nodes } = key;
+    for (let index = 0; index < nodes.length; index += 1) {
+      const node = nodes[index];
+      if (node?.tree === this && node.priority === priority) return node;
+    }
+    const made = new TreeNode('KEY', key.weight, key, this.#isLot ? undefined : key, priority);
+    made.tree = this;
+    nodes.push(made);
+    const tenant = this.#tenantNode(key.tenant);
+    const ofTenant = tenant.keyNodes ?? [];
+    made.indexInTenant = ofTenant.length;
+    ofTenant.push(made);
+    this.#putInto(made, tenant, priority);
+    return made;
+  }
+
+  slotsOf(owner: TreeNode): number {
+    if (owner.siblings !== undefined && owner.level !== 'POOL') return owner.siblings.shareOf(owner);
+    return this.#isLot ? 0 : this.pool.max;
+  }
+
+  forget(node: TreeNode): void {
+    const { owner, parent } = node;
+    if (owner instanceof Key) {
+      node.servedTokens = 0;
+      if (parent?.keyNodes === undefined || parent.keyNodes.length <= keptKeyNodes) return;
+      // The last one takes its place.
+      const last = parent.keyNodes.pop();
+      if (last !== undefined && last !== node) {
+        parent.keyNodes[node.indexInTenant] = last;
+        last.indexInTenant = node.indexInTenant;
+      }
+      unlink(node, owner);
+    } else if (owner instanceof Tenant) {
+      this.tenants.delete(owner);
+    } else if (owner instanceof Group) {
+      this.groups.delete(owner);
+    }
+  }
+
+  emptied({ keyNodes }: TreeNode): void {
+    if (keyNodes === undefined) return;
+    for (const node of keyNodes) if (node.owner instanceof Key) unlink(node, node.owner);
+    keyNodes.length = 0;
+  }
+
+  reweighPool(): void {
+    reweigh(this.root, Math.max(1, this.pool.max));
+    for (const [tenant, node] of this.tenants) reweigh(node, effectiveWeight(tenant, this.pool));
+  }
+
+  reweighGroup(group: Group): void {
+    reweigh(this.groups.get(group), group.weight);
+  }
+
+  reweighTenant(tenant: Tenant): void {
+    reweigh(this.tenants.get(tenant), effectiveWeight(tenant, this.pool));
+  }
+
+  reweighKey(key: Key): void {
+    for (const node of key.nodes) if (node.tree === this) reweigh(node, key.weight);
+  }
+
+  /** Puts a tenant where it belongs now, with all that waits and runs; it starts level with those there. */
+  moveTenant(tenant: Tenant): void {
+    const node = this.tenants.get(tenant);
+    const from = node?.parent;
+    if (node === undefined || from === undefined) return;
+    if (!node.isActive) {
+      node.siblings?.remove(node);
+      this.forget(node);
+      return;
+    }
+    node.siblings?.remove(node);
+    lower(from);
+    countMoved(node, from, this.root, -1);
+    const to = this.#parentOf(tenant);
+    this.#putInto(node, to, 0);
+    node.siblings?.activate(node);
+    countMoved(node, to, this.root, 1);
+    if (node.hasAsking) raise(node);
+  }
+
+  setAlgorithm(algorithm: Algorithm): void {
+    if (algorithm === this.#algorithm) return;
+    this.#algorithm = algorithm;
+    for (const tenant of [...this.tenants.keys()]) this.moveTenant(tenant);
+  }
+
+  #putInto(node: TreeNode, parent: TreeNode, index: number): void {
+    node.parent = parent;
+    let siblings = parent.inside[index];
+    if (siblings === undefined) {
+      siblings = new Siblings<TreeNode>(this, parent);
+      parent.inside[index] = siblings;
+    }
+    node.siblings = siblings;
+  }
+
+  #tenantNode(tenant: Tenant): TreeNode {
+    const known = this.tenants.get(tenant);
+    if (known !== undefined) return known;
+    const made = new TreeNode('TENANT', effectiveWeight(tenant, this.pool), tenant, this.#isLot ? undefined : tenant);
+    this.#putInto(made, this.#parentOf(tenant), 0);
+    this.tenants.set(tenant, made);
+    return made;
+  }
+
+  #parentOf({ group }: Tenant): TreeNode {
+    if (this.#algorithm === 'WEIGHTED') return this.root;
+    const known = this.groups.get(group);
+    if (known !== undefined) return known;
+    const made = new TreeNode('GROUP', group.weight, group, undefined);
+    this.#putInto(made, this.root, 0);
+    this.groups.set(group, made);
+    return made;
+  }
+}
+
+function reweigh(node: TreeNode | undefined, weight: number): void {
+  if (node === undefined) return;
+  if (node.siblings === undefined) node.weight = weight;
+  else node.siblings.reweigh(node, weight);
+}
