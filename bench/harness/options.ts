@@ -8,8 +8,8 @@ import { postgraphile } from '../contenders/postgraphile.ts';
 
 export const allContenders: readonly Contender[] = [fairlead, fairleadUncached, postgraphile, floor, fastify];
 
-/** The comparisons: with other servers, and of what tenants' requests pay for the second fence. */
-export const suiteNames = ['peers', 'fence'] as const;
+/** With other servers, of what tenants' requests pay for the second fence, and of the scheduler by itself. */
+export const suiteNames = ['peers', 'fence', 'scheduler'] as const;
 
 export type SuiteName = (typeof suiteNames)[number];
 
@@ -33,7 +33,7 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
-  --suites a,b          comparisons: peers, fence (default: all; peers with --only, --operations and --profile)
+  --suites a,b          comparisons: peers, fence, scheduler (default: all; peers with --only, --operations and --profile)
   --only a,b            servers to measure: fairlead, fairlead-uncached, postgraphile, floor, fastify (default: all)
   --operations a,b      tenant, tenantPage, groups, createTenant, keyPage, keyPageByName, verifyKey,
                         verifySeenKey (default: all)

@@ -37,13 +37,24 @@ function commandLine(): string {
   return ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' ');
 }
 
-async function describeRun(suite: SuiteName, options: Options, postgresVersion: string): Promise<string> {
+async function describeRun(suite: SuiteName, options: Options, postgresVersion: string | undefined): Promise<string> {
   const root = join(benchFolder, '..');
   const hardware = [
     `${availableParallelism()} cores`,
     `${Math.round(totalmem() / 2 ** 30)} GiB`,
     `${systemNames[process.platform] ?? process.platform} ${process.arch}`,
   ];
+  const first = [`- Date: ${new Date().toISOString().slice(0, 10)}`, `- Command: \`${commandLine()}\``];
+  if (postgresVersion === undefined) {
+    return [
+      ...first,
+      `- Machine: ${hardware.join(', ')}`,
+      `- Versions: Node ${process.versions.node}`,
+      `- Load: one process; ${options.firstWarmUpSeconds} s of warm-up, then ${options.rounds} rounds of ` +
+        `${options.measureSeconds} s for each number of tenants; medians over the rounds`,
+      `- Data: ${data[suite]}`,
+    ].join('\n');
+  }
   const versions = [
     `Node ${process.versions.node}`,
     `Postgres ${postgresVersion}`,
@@ -54,8 +65,7 @@ async function describeRun(suite: SuiteName, options: Options, postgresVersion: 
     `pg ${await versionOf('pg', benchFolder)}`,
   ];
   return [
-    `- Date: ${new Date().toISOString().slice(0, 10)}`,
-    `- Command: \`${commandLine()}\``,
+    ...first,
     `- Machine: ${hardware.join(', ')}; servers, Postgres and the load generator share it`,
     `- Versions: ${versions.join(', ')}`,
     `- Load: ${options.connectionCount} keep-alive connections, each with one request in flight, to one server at a ` +
@@ -89,19 +99,30 @@ that nearly every request meets a connection that was last used for another tena
 
 CPU is per request, with the fence / without it.`;
 
-const whatIsCompared: Readonly<Record<SuiteName, string>> = { peers: aboutPeers, fence: aboutFence };
+const aboutScheduler = `A pair settles a request that runs, at other tokens than estimated, gives its slot to whose turn it is, and submits
+the next request of that key. So every tenant has requests waiting at all times. CPU is that of the whole process, the
+collection of garbage in other threads included.`;
+
+const whatIsCompared: Readonly<Record<SuiteName, string>> = {
+  peers: aboutPeers,
+  fence: aboutFence,
+  scheduler: aboutScheduler,
+};
 
 const data: Readonly<Record<SuiteName, string>> = {
   peers:
     '5,000 tenants in 10 groups and an empty default group, and 100,000 keys of their users, the same database for all; ' +
     'created rows are deleted after each measurement',
   fence: '5,000 tenants in 10 groups; 100 users in each of the 50 tenants that call, and 10 in each of the others',
+  scheduler:
+    'one pool of 256 slots, 10 groups, 2 keys a tenant with 2 requests waiting each, weights of 1 to 1,000, three ' +
+    'priorities, caps of tenants and keys, a deadline for every request and a lease for every slot',
 };
 
 export async function writeResults(
   suite: SuiteName,
   options: Options,
-  postgresVersion: string,
+  postgresVersion: string | undefined,
   tables: string,
 ): Promise<string> {
   const file = join(benchFolder, 'RESULTS.md');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Contender, namePlaceholder, type OperationName } from '../contenders/contender.ts';
 import { runFenceSuite } from '../suites/fence.ts';
+import { runSchedulerSuite } from '../suites/scheduler.ts';
 import { onCleanup } from './cleanup.ts';
 import { type BenchDatabase, prepareDatabase } from './database.ts';
 import { pageLength, seededGroupCount, tenantName } from './dataset.ts';
@@ -170,11 +171,18 @@ async function runPeers(database: BenchDatabase, options: Options): Promise<stri
 }
 
 export async function runBench(options: Options): Promise<void> {
-  const database = await prepareDatabase(options.databaseUrl, () => undefined);
-  say(`Postgres ${database.version} is ready and seeded.`);
-  for (const suite of options.suites) {
-    const tables = suite === 'peers' ? await runPeers(database, options) : await runFenceSuite(database, options, say);
+  const { suites } = options;
+  // Nothing of the scheduler is in a database.
+  const database = suites.every((suite) => suite === 'scheduler')
+    ? undefined
+    : await prepareDatabase(options.databaseUrl, () => undefined);
+  if (database !== undefined) say(`Postgres ${database.version} is ready and seeded.`);
+  for (const suite of suites) {
+    let tables: string;
+    if (suite === 'scheduler') tables = runSchedulerSuite(options, say);
+    else if (database === undefined) throw new Error(`${suite} needs a database`);
+    else tables = suite === 'peers' ? await runPeers(database, options) : await runFenceSuite(database, options, say);
     say(`\n${tables}`);
-    if (options.write) say(`\nwritten to ${await writeResults(suite, options, database.version, tables)}`);
+    if (options.write) say(`\nwritten to ${await writeResults(suite, options, database?.version, tables)}`);
   }
 }

@@ -1,6 +1,6 @@
 /** What can be in a heap; in one at a time, since it knows its place by itself. */
 export interface HeapItem {
-  /** Where it is in its heap; -1 outside. */
+  /** By which its heap finds it; -1 outside. */
   heapIndex: number;
 }
 
@@ -29,12 +29,12 @@ export class IndexedHeap<Item extends HeapItem> {
   }
 
   peek(): Item | undefined {
-    return this.#only ?? this.#more?.items[0];
+    return this.#only ?? this.#more?.peek();
   }
 
   /** The least key; infinite without items. */
   get leastKey(): number {
-    return this.#only === undefined ? (this.#more?.keys[0] ?? Number.POSITIVE_INFINITY) : this.#onlyKey;
+    return this.#only === undefined ? (this.#more?.leastKey ?? Number.POSITIVE_INFINITY) : this.#onlyKey;
   }
 
   push(item: Item, key: number, tie: number): void {
@@ -46,12 +46,12 @@ export class IndexedHeap<Item extends HeapItem> {
       item.heapIndex = 0;
       return;
     }
-    this.#more ??= new Arrays();
     if (only !== undefined) {
       this.#only = undefined;
-      this.#more.push(only, this.#onlyKey, this.#onlyTie);
+      if (this.#more === undefined) this.#more = new Arrays(only, this.#onlyKey, this.#onlyTie);
+      else this.#more.push(only, this.#onlyKey, this.#onlyTie);
     }
-    this.#more.push(item, key, tie);
+    this.#more?.push(item, key, tie);
   }
 
   /** Gives an item of this heap another key; its tie stays. */
@@ -67,61 +67,99 @@ export class IndexedHeap<Item extends HeapItem> {
   }
 }
 
-/** Keys lie in arrays of numbers of their own, so that comparing touches no item. */
+/**
+ * The heap proper, of slots: an item keeps its slot for as long as it is in the heap. So comparing and moving touch only
+ * arrays of numbers, which lie close together, and none of the items, which with many tenants are anywhere in memory.
+ * Indexes below the size have a value, which the type of an array does not say.
+ */
 class Arrays<Item extends HeapItem> {
-  readonly items: Item[] = [];
-  readonly keys: number[] = [];
-  readonly #ties: number[] = [];
+  // By index in the heap. Literals of the first item, since empty arrays grow to 17 places at once.
+  readonly #keys: number[];
+  readonly #ties: number[];
+  readonly #slots: number[];
+  // By slot.
+  readonly #itemOf: (Item | undefined)[];
+  readonly #indexOf: number[];
+  readonly #freeSlots: number[] = [];
+
+  constructor(item: Item, key: number, tie: number) {
+    this.#keys = [key];
+    this.#ties = [tie];
+    this.#slots = [0];
+    this.#itemOf = [item];
+    this.#indexOf = [0];
+    item.heapIndex = 0;
+  }
 
   get size(): number {
-    return this.items.length;
+    return this.#keys.length;
+  }
+
+  get items(): readonly Item[] {
+    return this.#itemOf.filter((item) => item !== undefined);
+  }
+
+  get leastKey(): number | undefined {
+    return this.#keys[0];
+  }
+
+  peek(): Item | undefined {
+    const slot = this.#slots[0];
+    return slot === undefined ? undefined : this.#itemOf[slot];
   }
 
   push(item: Item, key: number, tie: number): void {
-    this.items.push(item);
-    this.keys.push(key);
+    const slot = this.#freeSlots.pop() ?? this.#itemOf.length;
+    this.#itemOf[slot] = item;
+    item.heapIndex = slot;
+    const index = this.#keys.length;
+    this.#keys.push(key);
     this.#ties.push(tie);
-    this.#rise(this.items.length - 1, item, key, tie);
+    this.#slots.push(slot);
+    this.#indexOf[slot] = index;
+    this.#rise(index, slot, key, tie);
   }
 
   update(item: Item, key: number): void {
-    const index = item.heapIndex;
-    const before = this.keys[index] as number;
+    const slot = item.heapIndex;
+    const index = this.#indexOf[slot] as number;
+    const before = this.#keys[index] as number;
     const tie = this.#ties[index] as number;
-    if (key < before) this.#rise(index, item, key, tie);
-    else this.#sink(index, item, key, tie);
+    if (key < before) this.#rise(index, slot, key, tie);
+    else this.#sink(index, slot, key, tie);
   }
 
   remove(item: Item): void {
-    const index = item.heapIndex;
-    const last = this.items.pop();
-    const key = this.keys.pop();
-    const tie = this.#ties.pop();
-    if (last === undefined || key === undefined || tie === undefined || last === item) return;
+    const removed = item.heapIndex;
+    const index = this.#indexOf[removed] as number;
+    this.#itemOf[removed] = undefined;
+    this.#freeSlots.push(removed);
+    const slot = this.#slots.pop() as number;
+    const key = this.#keys.pop() as number;
+    const tie = this.#ties.pop() as number;
+    if (slot === removed) return;
     const parent = Math.floor((index - 1) / arity);
-    if (index > 0 && this.#isBefore(key, tie, parent)) this.#rise(index, last, key, tie);
-    else this.#sink(index, last, key, tie);
+    if (index > 0 && this.#isBefore(key, tie, parent)) this.#rise(index, slot, key, tie);
+    else this.#sink(index, slot, key, tie);
   }
 
-  // Indexes below the length have an item, which the type of an array does not say.
-
   #isBefore(key: number, tie: number, index: number): boolean {
-    const other = this.keys[index] as number;
+    const other = this.#keys[index] as number;
     return key < other || (key === other && tie < (this.#ties[index] as number));
   }
 
-  #place(index: number, item: Item, key: number, tie: number): void {
-    this.items[index] = item;
-    this.keys[index] = key;
+  #place(index: number, slot: number, key: number, tie: number): void {
+    this.#slots[index] = slot;
+    this.#keys[index] = key;
     this.#ties[index] = tie;
-    item.heapIndex = index;
+    this.#indexOf[slot] = index;
   }
 
   #move(from: number, to: number): void {
-    this.#place(to, this.items[from] as Item, this.keys[from] as number, this.#ties[from] as number);
+    this.#place(to, this.#slots[from] as number, this.#keys[from] as number, this.#ties[from] as number);
   }
 
-  #rise(from: number, item: Item, key: number, tie: number): void {
+  #rise(from: number, slot: number, key: number, tie: number): void {
     let index = from;
     while (index > 0) {
       const parent = Math.floor((index - 1) / arity);
@@ -129,11 +167,11 @@ class Arrays<Item extends HeapItem> {
       this.#move(parent, index);
       index = parent;
     }
-    this.#place(index, item, key, tie);
+    this.#place(index, slot, key, tie);
   }
 
-  #sink(from: number, item: Item, key: number, tie: number): void {
-    const size = this.items.length;
+  #sink(from: number, slot: number, key: number, tie: number): void {
+    const size = this.#keys.length;
     let index = from;
     for (;;) {
       const first = index * arity + 1;
@@ -141,12 +179,12 @@ class Arrays<Item extends HeapItem> {
       let least = first;
       const end = Math.min(first + arity, size);
       for (let child = first + 1; child < end; child += 1) {
-        if (this.#isBefore(this.keys[child] as number, this.#ties[child] as number, least)) least = child;
+        if (this.#isBefore(this.#keys[child] as number, this.#ties[child] as number, least)) least = child;
       }
       if (this.#isBefore(key, tie, least)) break;
       this.#move(least, index);
       index = least;
     }
-    this.#place(index, item, key, tie);
+    this.#place(index, slot, key, tie);
   }
 }

@@ -36,11 +36,12 @@ function turnWithinKey(request: Request): number {
 function turnAmongSiblings(member: TreeNode, turn: number, meanCharge: number, waiting: number): number {
   const { siblings } = member;
   if (siblings === undefined) return turn;
-  const isOwed = member.place === 'owed';
-  const lead = isOwed ? 0 : Math.max(0, member.start - siblings.virtualTime);
-  const perTurn = isOwed ? 1 : siblings.activeWeight / member.weight;
-  const served = 1 + (lead * siblings.activeWeight) / Math.max(1, meanCharge) + (turn - 1) * perTurn;
-  return Math.min(waiting, Math.max(turn, Math.round(served)));
+  // Whoever is owed slots gets them before the others.
+  if (member.place === 'owed') return turn;
+  const others = siblings.activeWeight - member.weight;
+  const lead = Math.max(0, member.start - siblings.nextStart);
+  const turnsOfOthers = (lead * others) / Math.max(1, meanCharge) + ((turn - 1) * others) / member.weight;
+  return turn + Math.min(waiting - member.waiting, Math.round(turnsOfOthers));
 }
 
 /** Where a request that waits stands in the order of its pool: an estimate, as it cannot know who comes and how long others run. */

@@ -82,6 +82,11 @@ export class Siblings<Kind extends Member = Member> {
     return this.#ordered.size > 0 || (this.#owed !== undefined && this.#owed.size > 0);
   }
 
+  /** The start of whoever is next in order; the virtual time when nobody is. */
+  get nextStart(): number {
+    return this.#ordered.size === 0 ? this.virtualTime : this.#ordered.leastKey;
+  }
+
   /** A member's part of the slots, by the weights of those who wait or run. */
   shareOf(member: Kind): number {
     return this.activeWeight === 0 ? 0 : (this.#keeper.slotsOf(this.#owner) * member.weight) / this.activeWeight;

@@ -61,7 +61,7 @@ describe('whatever happens', () => {
           expect(world.scheduler.cancel(id, world.now)).toBeUndefined();
         }
       }),
-      runs,
+      { numRuns: 100 },
     );
   });
 

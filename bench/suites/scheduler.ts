@@ -1,0 +1,150 @@
+/** What a decision of the scheduler costs, by how many tenants wait for it. */
+import type { Submission } from '../../src/modules/fairshare/api.ts';
+import { Scheduler } from '../../src/modules/fairshare/scheduler.ts';
+import { ratio, table, whole } from '../harness/report.ts';
+import { median } from '../harness/statistics.ts';
+
+const tenantCounts = [10, 1_000, 100_000] as const;
+const capacity = 256;
+const groupCount = 10;
+const keysOfTenant = 2;
+/** At any time. */
+const waitingOfKey = 2;
+const priorities = ['NORMAL', 'NORMAL', 'NORMAL', 'NORMAL', 'HIGH', 'LOW'] as const;
+const pool = 'model';
+/** Between two clocks, so that looking at them costs nothing. */
+const pairsAtOnce = 2_000;
+
+/** Numbers that look random, and are the same in every run. */
+function makeRandom(): (below: number) => number {
+  let state = 1;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+interface Load {
+  /** Settles a request that runs; its slot goes to who waits, who then asks again. */
+  pair(): void;
+  readonly scheduler: Scheduler;
+}
+
+/** Tenants in groups, each with keys that have requests waiting at all times, each key with a priority of its own. */
+function backlog(tenantCount: number): Load {
+  const random = makeRandom();
+  const scheduler = new Scheduler({ algorithm: 'HIERARCHICAL', ceiling: 10 * capacity });
+  scheduler.setPool(pool, { capacity, maxQueued: 10_000_000, maxWaitMs: 60_000 }, 0);
+  for (let group = 0; group < groupCount; group += 1) scheduler.setGroup(`group-${group}`, { weight: 50 + 50 * group });
+  const keys: Pick<Submission, 'tenantId' | 'keyId' | 'priority'>[] = [];
+  for (let tenant = 0; tenant < tenantCount; tenant += 1) {
+    const tenantId = `tenant-${tenant}`;
+    scheduler.setTenant(
+      tenantId,
+      { groupId: `group-${tenant % groupCount}`, weight: 1 + random(1_000), maxInFlight: capacity, maxQueued: 1_000 },
+      0,
+    );
+    for (let key = 0; key < keysOfTenant; key += 1) {
+      const keyId = `${tenantId}-key-${key}`;
+      scheduler.setKey(keyId, { tenantId, weight: 1 + random(1_000), maxInFlight: capacity }, 0);
+      keys.push({ tenantId, keyId, priority: priorities[random(priorities.length)] });
+    }
+  }
+  let now = 0;
+  let requests = 0;
+  const running: string[] = [];
+  /** Asks with this key; the id of the request says which one it is. */
+  const submit = (index: number): void => {
+    const key = keys[index];
+    if (key === undefined) throw new Error('there is no such key');
+    requests += 1;
+    const id = `${index}:${requests}`;
+    const cost = 100 + random(2_000);
+    const { outcome } = scheduler.submit({ id, pool, ...key, cost, leaseMs: 300_000 }, now);
+    if (outcome === 'GRANTED') running.push(id);
+    else if (outcome === 'REFUSED') throw new Error('the load is more than the scheduler takes');
+  };
+  for (let count = 0; count < capacity; count += 1) submit(count % keys.length);
+  for (let round = 0; round < waitingOfKey; round += 1)
+    for (let index = 0; index < keys.length; index += 1) submit(index);
+
+  const pair = (): void => {
+    now += 0.003;
+    const index = random(running.length);
+    const ended = running[index];
+    if (ended === undefined) throw new Error('nothing runs');
+    scheduler.settle(ended, 50 + random(2_500), now);
+    const [grant] = scheduler.takeGrants();
+    if (grant === undefined) throw new Error('a free slot was given to nobody');
+    running[index] = grant.id;
+    submit(Number.parseInt(grant.id, 10));
+  };
+  return { pair, scheduler };
+}
+
+interface Measured {
+  readonly cpuUs: number;
+  readonly wallUs: number;
+}
+
+/** Per pair. */
+function measure({ pair }: Load, milliseconds: number): Measured {
+  const startedAt = performance.now();
+  const cpuBefore = process.cpuUsage();
+  let pairs = 0;
+  while (performance.now() - startedAt < milliseconds) {
+    for (let count = 0; count < pairsAtOnce; count += 1) pair();
+    pairs += pairsAtOnce;
+  }
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { cpuUs: (user + system) / pairs, wallUs: ((performance.now() - startedAt) * 1_000) / pairs };
+}
+
+function measureSnapshot({ scheduler }: Load): number {
+  const times: number[] = [];
+  for (let count = 0; count < 200; count += 1) {
+    const startedAt = performance.now();
+    scheduler.snapshot(0);
+    times.push(performance.now() - startedAt);
+  }
+  return median(times.slice(100));
+}
+
+export interface SchedulerOptions {
+  readonly rounds: number;
+  readonly measureSeconds: number;
+  readonly firstWarmUpSeconds: number;
+}
+
+/** Gives the table. */
+export function runSchedulerSuite(options: SchedulerOptions, say: (line: string) => void): string {
+  const rows = tenantCounts.map((tenantCount) => {
+    const load = backlog(tenantCount);
+    measure(load, options.firstWarmUpSeconds * 1_000);
+    const rounds: Measured[] = [];
+    for (let round = 1; round <= options.rounds; round += 1) {
+      const measured = measure(load, options.measureSeconds * 1_000);
+      rounds.push(measured);
+      say(
+        `round ${round}/${options.rounds}  ${whole(tenantCount)} tenants  ${measured.cpuUs.toFixed(2)} µs CPU, ` +
+          `${measured.wallUs.toFixed(2)} µs a pair`,
+      );
+    }
+    return {
+      tenantCount,
+      cpuUs: median(rounds.map(({ cpuUs }) => cpuUs)),
+      wallUs: median(rounds.map(({ wallUs }) => wallUs)),
+    };
+  });
+  const snapshotMs = measureSnapshot(backlog(100));
+  const middle = rows[1]?.cpuUs;
+  const heads = ['backlogged tenants', 'pairs/s of CPU', 'µs of CPU', 'µs by the clock', 'relative to 1,000'];
+  const cells = rows.map(({ tenantCount, cpuUs, wallUs }) => [
+    whole(tenantCount),
+    whole(1_000_000 / cpuUs),
+    cpuUs.toFixed(2),
+    wallUs.toFixed(2),
+    ratio(middle, cpuUs),
+  ]);
+  return `${table([heads, ...cells])}\n\nA snapshot with 100 backlogged tenants takes ${snapshotMs.toFixed(2)} ms.`;
+}
