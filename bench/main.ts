@@ -8,7 +8,7 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  installPeers(import.meta.dirname);
+  if (options.suites.some((suite) => suite !== 'scheduler')) installPeers(import.meta.dirname);
   cleanUpOnSignals();
   const { runBench } = await import('./harness/run.ts');
   await runBench(options);

@@ -6,7 +6,6 @@ import type {
   KeySettings,
   PoolSettings,
   Position,
-  QueueBound,
   Refusal,
   SchedulerOptions,
   Submission,
@@ -16,15 +15,15 @@ import type {
 import { Deadlines } from './deadlines.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { noteGrant, positionOf } from './position.ts';
+import { blockOf, QueueLimits } from './queue-bounds.ts';
 import { type SchedulerSnapshot, takeSnapshot } from './snapshot.ts';
-import { type Key, type Lane, type Pool, priorities, Request, type Tenant } from './state.ts';
+import { type Lane, priorities, Request } from './state.ts';
 import type { Algorithm } from './tree.ts';
 
 const unbounded = Number.POSITIVE_INFINITY;
 const granted: Submitted = { outcome: 'GRANTED' };
 const queued: Submitted = { outcome: 'QUEUED' };
 const unknownPool: Refusal = { outcome: 'REFUSED', reason: 'UNKNOWN_POOL' };
-const tooLate: Refusal = { outcome: 'REFUSED', reason: 'DEADLINE' };
 const noCaps: readonly string[] = [];
 
 /**
@@ -40,7 +39,7 @@ const atLeastOne = (tokens: number): number => Math.max(1, tokens);
  * `takeGrants`.
  */
 export class Scheduler {
-  readonly #options: SchedulerOptions;
+  readonly #limits: QueueLimits;
   readonly #dispatcher: Dispatcher;
   readonly #deadlines = new Deadlines();
   readonly #requests = new Map<string, Request>();
@@ -71,8 +70,8 @@ export class Scheduler {
   };
 
   constructor(options: SchedulerOptions) {
-    this.#options = options;
     this.#dispatcher = new Dispatcher(options.algorithm);
+    this.#limits = new QueueLimits(options, this.#dispatcher);
     this.#dispatcher.ceiling.max = options.ceiling ?? unbounded;
   }
 
@@ -90,9 +89,11 @@ export class Scheduler {
     if (this.#requests.has(id)) throw new Error(`request ${id} waits or runs already`);
     const key = this.#dispatcher.directory.key(submission.keyId, tenantId);
     const { tenant } = key;
+    const end = this.#limits.endOf(entry, tenant, deadline, now);
     const hasSlot = !pool.isFull && !this.#dispatcher.ceiling.isFull;
     const refusal =
-      this.#blockOf(tenant, key, caps) ?? (hasSlot ? undefined : this.#boundOf(pool, tenant, deadline, now));
+      blockOf(this.#dispatcher.directory, key, caps) ??
+      (hasSlot ? undefined : this.#limits.refusalOf(entry, tenant, end, now, 0));
     if (refusal !== undefined) {
       this.#dispatcher.directory.dropKey(key);
       return this.#refuse(refusal);
@@ -106,13 +107,13 @@ export class Scheduler {
       this.#subject = undefined;
       if (request.isHeld) return granted;
       // A cap is full, so it has to wait with the pool's slots free.
-      const bound = this.#boundOf(pool, tenant, deadline, now, 1);
+      const bound = this.#limits.refusalOf(entry, tenant, end, now, 1);
       if (bound !== undefined) {
         this.#remove(request);
         return this.#refuse(bound);
       }
     }
-    this.#deadlines.wait(request, Math.min(deadline, now + this.#maxWaitMs(pool, tenant)));
+    this.#deadlines.wait(request, end);
     return queued;
   }
 
@@ -374,41 +375,5 @@ export class Scheduler {
     const evicted = [...this.#requests.values()].filter((request) => !request.isHeld && isMeant(request));
     for (const request of evicted) this.#withdraw(request);
     return evicted.map(({ id }) => id);
-  }
-
-  #blockOf(tenant: Tenant, key: Key, caps: readonly string[]): Refusal | undefined {
-    if (tenant.max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'TENANT', id: tenant.id };
-    if (key.max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'KEY', id: key.id };
-    for (const id of caps) {
-      if (this.#dispatcher.directory.caps.get(id)?.max === 0)
-        return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'CAP', id };
-    }
-    return undefined;
-  }
-
-  /** Why a request may not wait, behind all that do but `itself`. */
-  #boundOf(pool: Pool, tenant: Tenant, deadline: number, now: number, itself = 0): Refusal | undefined {
-    const { maxQueued, poolQueue, tenantQueue } = this.#options;
-    const { queued: inAll, pools } = this.#dispatcher;
-    const inPool = pools.get(pool.id)?.tree.root.waiting ?? 0;
-    return (
-      this.#fullOf('TENANT', tenant.queued - itself, tenant.bounds.maxQueued ?? tenantQueue?.maxQueued) ??
-      this.#fullOf('POOL', inPool - itself, pool.bounds.maxQueued ?? poolQueue?.maxQueued) ??
-      this.#fullOf('DEPLOYMENT', inAll - itself, maxQueued) ??
-      (Math.min(deadline, now + this.#maxWaitMs(pool, tenant)) <= now ? tooLate : undefined)
-    );
-  }
-
-  #fullOf(bound: QueueBound, waiting: number, limit: number | undefined): Refusal | undefined {
-    if (limit === undefined || waiting < limit) return undefined;
-    return { outcome: 'REFUSED', reason: 'QUEUE_FULL', bound, limit, queued: waiting };
-  }
-
-  #maxWaitMs(pool: Pool, tenant: Tenant): number {
-    const { poolQueue, tenantQueue } = this.#options;
-    return Math.min(
-      pool.bounds.maxWaitMs ?? poolQueue?.maxWaitMs ?? unbounded,
-      tenant.bounds.maxWaitMs ?? tenantQueue?.maxWaitMs ?? unbounded,
-    );
   }
 }

@@ -131,6 +131,18 @@ describe('known defects', () => {
     expect(Math.abs(last.filter((tenant) => tenant === 'a').length - 10)).toBeLessThanOrEqual(1);
   });
 
+  it('5: a new weight acts on what was charged already and is still to be made up for', () => {
+    const world = worldOf('WEIGHTED', { a: 1, b: 100 });
+    world.setPool('model', 0);
+    waiting(world, times(2, { tenantId: 'a', cost: 1_000 }));
+    waiting(world, times(200, { tenantId: 'b', cost: 10 }));
+    world.setPool('model', 1);
+    serve(world, 2);
+    // At weight 1 it would be 10,000 of b's requests until a is next; at 1,000 it is 10.
+    world.setTenant('a', 'of a', 1_000);
+    expect(serve(world, 15)).toContain('a');
+  });
+
   it('6: fairness is about what requests cost, not about what was estimated', () => {
     const world = worldOf('WEIGHTED', { honest: 100, low: 100 });
     world.setPool('model', 0);

@@ -74,9 +74,8 @@ interface Comparison {
   /** Where a was served in order with b waiting, the highest difference; and the lowest where b was. */
   highestForA: number;
   lowestForB: number;
-  /** The difference at first, once neither had an advance, and whether estimates were corrected since. */
+  /** The difference at first, once neither had an advance. */
   first: number | undefined;
-  isCorrected: boolean;
 }
 
 class Auditor {
@@ -84,6 +83,7 @@ class Auditor {
   readonly #accounts = new Map<string, Account>();
   readonly #comparisons = new Map<string, Comparison>();
   comparisons = 0;
+  #isCorrected = false;
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -112,22 +112,22 @@ class Auditor {
 
   corrected(request: Known, difference: number): void {
     if (difference === 0) return;
+    this.#isCorrected = true;
     for (const { name } of this.#members(request)) {
       const account = this.#account(name);
       account.tokens += difference;
       // What was granted before may have been forgotten, and then is not corrected.
       if (!account.granted.has(request)) this.#forget(name);
-      for (const [pair, comparison] of this.#comparisons)
-        if (pair.split(' ').includes(name)) comparison.isCorrected = true;
     }
   }
 
-  /** Without corrections, two siblings differ by no more than a request of each. */
+  /** Without corrections, which have to be made up for first, two siblings differ by no more than a request of each. */
   check(): void {
+    if (this.#isCorrected) return;
     for (const [a, b] of this.#pairs()) {
       const [ofA, ofB] = [this.#account(a.name), this.#account(b.name)];
       const comparison = this.#comparison(a, b);
-      if (!this.#isInOrder(ofA) || !this.#isInOrder(ofB) || comparison.isCorrected) continue;
+      if (!this.#isInOrder(ofA) || !this.#isInOrder(ofB)) continue;
       const difference = this.#difference(a, b);
       comparison.first ??= difference;
       this.comparisons += 1;
@@ -185,7 +185,7 @@ class Auditor {
     const known = this.#comparisons.get(pair);
     if (known !== undefined) return known;
     const { POSITIVE_INFINITY: lowestForB, NEGATIVE_INFINITY: highestForA } = Number;
-    const made = { highestForA, lowestForB, first: undefined, isCorrected: false };
+    const made = { highestForA, lowestForB, first: undefined };
     this.#comparisons.set(pair, made);
     return made;
   }
