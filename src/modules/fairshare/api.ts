@@ -15,7 +15,7 @@ export interface SchedulerOptions {
 }
 
 /** How many wait, and for how long. Undefined: unbounded. */
-export type QueueBounds = Bounds;
+type QueueBounds = Bounds;
 
 export interface PoolSettings extends QueueBounds {
   readonly capacity: number;
