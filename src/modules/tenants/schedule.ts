@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { rule } from '../../graph/commands/validation.ts';
+import { localTime } from './time-zones.ts';
 
 export const daysOfWeek = ['SUNDAY', 'MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY', 'FRIDAY', 'SATURDAY'] as const;
 
@@ -64,36 +65,15 @@ interface Schedule {
   readonly weeklyWindows: readonly WeeklyWindow[] | null;
 }
 
-/** Making one takes a hundred times longer than using it. */
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-function formatOf(timeZone: string): Intl.DateTimeFormat {
-  const known = formats.get(timeZone);
-  if (known !== undefined) return known;
-  const made = new Intl.DateTimeFormat('en-US', {
-    timeZone,
-    weekday: 'long',
-    hour: '2-digit',
-    minute: '2-digit',
-    hourCycle: 'h23',
-  });
-  formats.set(timeZone, made);
-  return made;
-}
-
 /** Whether a schedule lets a tenant be served at this time. */
 export function isServed({ timeZone, activeFrom, activeUntil, weeklyWindows }: Schedule, now: Date): boolean {
   if (activeFrom !== null && now.getTime() < activeFrom.getTime()) return false;
   if (activeUntil !== null && now.getTime() >= activeUntil.getTime()) return false;
   if (weeklyWindows === null) return true;
-  const parts = Object.fromEntries(
-    formatOf(timeZone)
-      .formatToParts(now)
-      .map(({ type, value }) => [type, value]),
-  );
-  const minute = Number(parts.hour) * 60 + Number(parts.minute);
+  const local = localTime(timeZone, now.getTime());
+  const weekday = local.weekday.toUpperCase();
+  const minute = local.hour * 60 + local.minute;
   return weeklyWindows.some(
-    ({ day, startMinute, endMinute }) =>
-      day === parts.weekday?.toUpperCase() && minute >= startMinute && minute < endMinute,
+    ({ day, startMinute, endMinute }) => day === weekday && minute >= startMinute && minute < endMinute,
   );
 }
