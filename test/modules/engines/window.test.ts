@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Calls, stateOf, takeCall, windowMs } from '../../../src/modules/engines/window.ts';
+import { type Calls, stateOf, takeCall } from '../../../src/modules/engines/window.ts';
+import { windowMs } from '../../../src/modules/limits/ledger/window.ts';
 
 const start = Date.parse('2026-03-01T12:00:00.000Z');
 /** How much longer than the window a call may count: it counts for the last one within its second. */
