@@ -6,6 +6,8 @@ export interface TcpProxy {
   readonly url: string;
   /** Whatever is sent over the connections that are there is lost from now on; new ones are carried. */
   loseEverythingSent(): void;
+  /** Ends the connections that are there; new ones are carried. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -34,6 +36,9 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
         near.unpipe(far).resume();
         far.unpipe(near).resume();
       }
+    },
+    cut: () => {
+      for (const socket of [...pairs].flat()) socket.destroy();
     },
     close: () => {
       for (const socket of [...pairs].flat()) socket.destroy();

@@ -1,0 +1,109 @@
+import type { Logger } from 'pino';
+import type { Lease } from '../../database/generated/client.ts';
+import { GroupCommit } from '../../database/group-commit.ts';
+import { PipelinedConnection } from '../../database/pipelined-connection.ts';
+import type { UsageRecordRow } from '../usage/entity.ts';
+import { Batch, type Operation, type Settled } from './batch.ts';
+import type { CounterRow, LateFigures, Renewal } from './rows.ts';
+
+interface AdmissionWriterOptions {
+  readonly url: string;
+  readonly log: Logger;
+  /** How long a caller waits at most before it is told to try again. Default: 2 seconds. */
+  readonly deadlineMs?: number;
+  /** How much may wait to be written; what comes on top is refused at once. Default: 20,000. */
+  readonly waitingMax?: number;
+}
+
+const deadlineMsDefault = 2_000;
+const waitingMaxDefault = 20_000;
+const batchMax = 1_000;
+const intervalMs = 2;
+
+/**
+ * Writes what admission has to keep: leases, usage, counters. Everything that is asked for at the same time is one
+ * transaction of a few statements, over a connection of its own. It waits for the disk when a settlement is among it.
+ * Without one it does not: leases and counters of the last moment are lost when Postgres's own machine dies, but not when
+ * this program does.
+ *
+ * What was acknowledged is stored. Of what failed with a `NotWrittenError`, a lease is taken back, and a settlement may
+ * be stored: whoever repeats it is given what is.
+ */
+export class AdmissionWriter {
+  readonly #connection: PipelinedConnection;
+  readonly #commits: GroupCommit<Operation, Settled | undefined>;
+
+  constructor(options: AdmissionWriterOptions) {
+    const { url, log, deadlineMs = deadlineMsDefault, waitingMax = waitingMaxDefault } = options;
+    const connection = new PipelinedConnection({
+      url,
+      applicationName: 'fairlead admission',
+      // Ends before callers give up, so that what waits for a lock is not written behind their backs.
+      statementTimeoutMs: Math.ceil(0.75 * deadlineMs),
+      answeredWithinMs: 2 * deadlineMs,
+      onLost: (error) => log.warn({ err: error }, 'the connection of admission broke; it is made again'),
+    });
+    this.#connection = connection;
+    this.#commits = new GroupCommit({
+      write: async (operations) => {
+        const batch = new Batch(operations);
+        const results = await connection.transaction(batch.statements, batch.isDurable);
+        return batch.answers(results, (statement) => connection.read(statement));
+      },
+      // Nobody would ever end a lease that nobody was told of.
+      undo: (operation) => (operation.kind === 'grant' ? { kind: 'release', leaseId: operation.lease.id } : undefined),
+      deadlineMs,
+      waitingMax,
+      batchMax,
+      intervalMs,
+      onRepeat: (error) => log.warn({ err: error }, 'what admission keeps could not be written; it is tried again'),
+    });
+  }
+
+  /** How much waits to be written, or is being written. */
+  get size(): number {
+    return this.#commits.size;
+  }
+
+  /** Keeps a lease. One whose caller is told that it failed is taken back. */
+  async grant(lease: Lease): Promise<void> {
+    await this.#commits.submit({ kind: 'grant', lease });
+  }
+
+  /** Moves the end of a lease. */
+  async renew(renewal: Renewal): Promise<void> {
+    await this.#commits.submit({ kind: 'renew', renewal });
+  }
+
+  /** Ends a lease that used nothing. */
+  async release(leaseId: string): Promise<void> {
+    await this.#commits.submit({ kind: 'release', leaseId });
+  }
+
+  /** Ends a lease and records its usage, once: whoever asks, and how often, is given the same record. */
+  async settle(record: UsageRecordRow): Promise<Settled> {
+    const settled = await this.#commits.submit({ kind: 'settle', record });
+    if (settled === undefined) throw new Error(`The usage record ${record.id} was neither made nor found.`);
+    return settled;
+  }
+
+  /**
+   * Gives a record that is UNSETTLED its figures, once: whoever asks after that is given the same record. Nothing when
+   * there is none of that id, or it is another gateway's.
+   */
+  async correct(figures: LateFigures): Promise<Settled | undefined> {
+    const settled = await this.#commits.submit({ kind: 'correct', figures });
+    return settled?.record.gatewayId === figures.gatewayId ? settled : undefined;
+  }
+
+  /** Keeps the states of counters. */
+  async count(counters: readonly CounterRow[]): Promise<void> {
+    await Promise.all(counters.map((counter) => this.#commits.submit({ kind: 'count', counter })));
+  }
+
+  /** Takes nothing more, and ends when all that was taken is written or given up. */
+  async close(): Promise<void> {
+    await this.#commits.close();
+    await this.#connection.close();
+  }
+}
