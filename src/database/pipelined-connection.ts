@@ -1,14 +1,14 @@
 import pg from 'pg';
 import { prismaTypes } from './reader.ts';
 
-/** One statement of a transaction; it is kept prepared under its name. */
-export interface PreparedStatement {
+/** A prepared statement, and the values that it is carried out with, as Postgres writes them. */
+export interface Call {
   readonly name: string;
-  readonly text: string;
-  readonly values: readonly unknown[];
+  readonly values: readonly string[];
 }
 
-export type Rows = readonly Record<string, unknown>[];
+/** What a statement gave: of each row the values, as Postgres writes them. */
+export type Rows = readonly (readonly (string | null)[])[];
 
 /**
  * The connection was lost, or could not be made. Whether a transaction that was under way was committed is not known:
@@ -22,6 +22,8 @@ interface PipelinedConnectionOptions {
   readonly url: string;
   /** As Postgres lists it. */
   readonly applicationName: string;
+  /** What transactions are made of, by name; each connection prepares all of them when it is made. */
+  readonly statements: Readonly<Record<string, string>>;
   /** How long one statement may wait for locks or for anything else before Postgres undoes its transaction. */
   readonly statementTimeoutMs: number;
   /** A connection that leaves a transaction unanswered for this long is given up. */
@@ -32,9 +34,6 @@ interface PipelinedConnectionOptions {
 
 const connectTimeoutMs = 5_000;
 
-/** What Postgres answers to every statement after the one that failed. */
-const transactionIsAborted = '25P02';
-
 /** Settings of the session, for statements that look rows up by their key and nothing else. */
 const settings = {
   TimeZone: 'UTC',
@@ -43,6 +42,10 @@ const settings = {
   plan_cache_mode: 'force_generic_plan',
   enable_seqscan: 'off',
 };
+
+/** Until the end of the transaction. */
+const notDurable: Call = { name: 'not_durable', values: [] };
+const notDurableText = `SELECT set_config('synchronous_commit', 'off', true)`;
 
 /**
  * A connection for one purpose, which sends all statements of a transaction at once and does not wait between them. It is
@@ -57,39 +60,31 @@ export class PipelinedConnection {
   }
 
   /**
-   * Carries the statements out in one transaction, in their order, and gives the rows of each.
+   * Carries statements out in one transaction, in their order, and gives the rows of each.
    *
    * @param durable false: it may be lost with Postgres's own process, though not with this one; it does not wait for the
    * disk
    * @throws {ConnectionLostError} or the error of the statement that failed, with which all of them are undone
    */
-  async transaction(statements: readonly PreparedStatement[], durable: boolean): Promise<readonly Rows[]> {
+  async transaction(calls: readonly Call[], durable: boolean): Promise<readonly Rows[]> {
     const client = await this.#connected();
-    const { stream } = client.connection;
-    const cut = setTimeout(() => stream.destroy(), this.#options.answeredWithinMs);
-    // One packet for all of it, and not one for each statement.
-    stream.cork();
-    const sent = [
-      client.query(durable ? 'BEGIN' : 'BEGIN; SET LOCAL synchronous_commit = off'),
-      ...statements.map((statement) => send(client, statement)),
-      client.query('COMMIT'),
-    ];
-    stream.uncork();
-    const answers = await Promise.allSettled(sent);
-    clearTimeout(cut);
-    const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [asError(answer.reason)] : []));
-    const [cause] = failures.filter((error) => codeOf(error) !== transactionIsAborted);
-    if (cause !== undefined) throw orLost(cause);
-    const results = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    if (results.at(-1)?.command !== 'COMMIT') throw new Error('Postgres undid a transaction without saying why.');
-    return results.slice(1, -1).map(({ rows }) => rows);
+    const cut = setTimeout(() => client.connection.stream.destroy(), this.#options.answeredWithinMs);
+    try {
+      if (durable) return await client.query(new PipelinedTransaction(calls)).rows;
+      return (await client.query(new PipelinedTransaction([notDurable, ...calls])).rows).slice(1);
+    } catch (error) {
+      throw orLost(error);
+    } finally {
+      clearTimeout(cut);
+    }
   }
 
-  /** Carries out one statement that reads. */
-  async read(statement: PreparedStatement): Promise<Rows> {
+  /** Carries out one statement that reads, which is none of those of transactions; values have the types of Prisma's. */
+  async read(text: string, values: readonly string[]): Promise<readonly Record<string, unknown>[]> {
     const client = await this.#connected();
     try {
-      return (await send(client, statement)).rows;
+      const { rows } = await client.query<Record<string, unknown>>({ text, values: [...values], types: prismaTypes });
+      return rows;
     } catch (error) {
       throw orLost(error);
     }
@@ -112,14 +107,13 @@ export class PipelinedConnection {
   }
 
   async #connect(forget: () => void): Promise<pg.Client> {
-    const { url, applicationName, statementTimeoutMs, onLost } = this.#options;
+    const { url, applicationName, statements, statementTimeoutMs, onLost } = this.#options;
     const session = { ...settings, statement_timeout: statementTimeoutMs };
     const client = new pg.Client({
       connectionString: url,
       application_name: applicationName,
       connectionTimeoutMillis: connectTimeoutMs,
       keepAlive: true,
-      pipeline: true,
       options: Object.entries(session)
         .map(([name, value]) => `-c ${name}=${value}`)
         .join(' '),
@@ -128,6 +122,8 @@ export class PipelinedConnection {
     client.on('end', forget);
     try {
       await client.connect();
+      const prepared = Object.entries({ ...statements, [notDurable.name]: notDurableText });
+      await client.query(prepared.map(([name, text]) => `PREPARE "${name}" AS ${text}`).join(';'));
       return client;
     } catch (error) {
       forget();
@@ -136,8 +132,51 @@ export class PipelinedConnection {
   }
 }
 
-const send = (client: pg.Client, { name, text, values }: PreparedStatement) =>
-  client.query<Record<string, unknown>>({ name, text, values: [...values], types: prismaTypes });
+/**
+ * Statements with one Sync behind all of them, which Postgres takes for one transaction: it commits when it comes to the
+ * Sync, and after an error leaves out all that is before it. The driver has no call for this; it lets objects such as
+ * this one send what they like, and hands them the answers.
+ */
+class PipelinedTransaction implements pg.Submittable {
+  readonly #calls: readonly Call[];
+  readonly #answers: (string | null)[][][] = [[]];
+  readonly #done = Promise.withResolvers<readonly Rows[]>();
+
+  constructor(calls: readonly Call[]) {
+    this.#calls = calls;
+  }
+
+  /** The rows of each call, once all of it is committed. */
+  get rows(): Promise<readonly Rows[]> {
+    return this.#done.promise;
+  }
+
+  submit(connection: pg.Connection): void {
+    connection.stream.cork();
+    for (const { name, values } of this.#calls) {
+      connection.bind({ statement: name, values: [...values] }, true);
+      connection.execute({}, true);
+    }
+    connection.sync();
+    connection.stream.uncork();
+  }
+
+  handleDataRow({ fields }: { readonly fields: (string | null)[] }): void {
+    this.#answers.at(-1)?.push(fields);
+  }
+
+  handleCommandComplete(): void {
+    this.#answers.push([]);
+  }
+
+  handleReadyForQuery(): void {
+    this.#done.resolve(this.#answers);
+  }
+
+  handleError(error: unknown): void {
+    this.#done.reject(error);
+  }
+}
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 

@@ -1,5 +1,5 @@
 import type { Lease } from '../../database/generated/client.ts';
-import type { PreparedStatement, Rows } from '../../database/pipelined-connection.ts';
+import type { Call, Rows } from '../../database/pipelined-connection.ts';
 import { type UsageRecordRow, usageRecords } from '../usage/entity.ts';
 import {
   type CounterRow,
@@ -39,7 +39,8 @@ export interface Settled {
 
 const figureColumns = lateColumns.filter(({ name }) => !['id', 'gateway_id'].includes(name));
 
-const texts = {
+/** The statements that batches are made of. */
+export const batchStatements = {
   grant: `${insertInto('lease', leaseColumns)} ON CONFLICT (id) DO NOTHING`,
   renew: `UPDATE lease SET expires_at = given.expires_at FROM ${givenRows(renewalColumns)} WHERE lease.id = given.id`,
   settle: `${insertInto('usage_record', usageColumns)} ON CONFLICT (id) DO NOTHING RETURNING id`,
@@ -53,14 +54,15 @@ const texts = {
     SELECT key, state, expires_at, now() FROM ${givenRows(counterColumns)}
     ON CONFLICT (key) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at, updated_at = now()
     WHERE t.updated_at <= now()`,
-  stored: `SELECT ${usageRecords.plan().selection.sql} FROM ${usageRecords.plan().source.sql} WHERE t.id = ANY($1::uuid[])`,
 } as const;
 
-const statement = (name: keyof typeof texts, values: readonly string[]): PreparedStatement => ({
-  name,
-  text: texts[name],
-  values,
-});
+/** The records with the given ids. */
+const storedRecords = `SELECT ${usageRecords.plan().selection.sql} FROM ${usageRecords.plan().source.sql} WHERE t.id = ANY($1::uuid[])`;
+
+const call = (name: keyof typeof batchStatements, values: readonly string[]): Call => ({ name, values });
+
+/** Carries out a statement and gives its rows. */
+type Read = (text: string, values: readonly string[]) => Promise<readonly Record<string, unknown>[]>;
 
 const idsOf = (ids: Iterable<string>): string => `{${[...ids].join(',')}}`;
 
@@ -81,12 +83,12 @@ export class Batch {
    * In the order in which a lease lives: one that was granted and settled at the same time is granted first. There is one
    * for each kind that was asked for.
    */
-  readonly statements: readonly PreparedStatement[];
+  readonly calls: readonly Call[];
 
   constructor(operations: readonly Operation[]) {
     this.#operations = operations;
     for (const operation of operations) this.#add(operation);
-    this.statements = this.#statements();
+    this.calls = this.#calls();
   }
 
   /** Whether it has to be on the disk before anybody is told. */
@@ -94,39 +96,36 @@ export class Batch {
     return this.#settlements.size > 0 || this.#corrections.size > 0;
   }
 
-  #statements(): readonly PreparedStatement[] {
-    const made: PreparedStatement[] = [];
-    if (this.#leases.length > 0) made.push(statement('grant', valuesOf(leaseColumns, this.#leases)));
-    if (this.#renewals.size > 0) made.push(statement('renew', valuesOf(renewalColumns, [...this.#renewals.values()])));
+  #calls(): readonly Call[] {
+    const made: Call[] = [];
+    if (this.#leases.length > 0) made.push(call('grant', valuesOf(leaseColumns, this.#leases)));
+    if (this.#renewals.size > 0) made.push(call('renew', valuesOf(renewalColumns, [...this.#renewals.values()])));
     if (this.#settlements.size > 0) {
       const records = [...this.#settlements.values()].map(({ record }) => record);
       // Two processes that record the same ones wait for each other in the same order, and so never in a circle.
       records.sort((one, other) => (one.id < other.id ? -1 : 1));
-      made.push(statement('settle', valuesOf(usageColumns, records)));
+      made.push(call('settle', valuesOf(usageColumns, records)));
     }
     if (this.#corrections.size > 0) {
       const figures = [...this.#corrections.values()].map((correction) => correction.figures);
-      made.push(statement('correct', valuesOf(lateColumns, figures)));
+      made.push(call('correct', valuesOf(lateColumns, figures)));
     }
-    if (this.#ended.size > 0) made.push(statement('end', [idsOf(this.#ended)]));
-    if (this.#counters.size > 0) made.push(statement('count', valuesOf(counterColumns, [...this.#counters.values()])));
+    if (this.#ended.size > 0) made.push(call('end', [idsOf(this.#ended)]));
+    if (this.#counters.size > 0) made.push(call('count', valuesOf(counterColumns, [...this.#counters.values()])));
     return made;
   }
 
   /**
    * The answer to each operation; of what is no settlement, nothing.
    *
-   * @param results the rows of each of the statements
+   * @param results the rows of each of the calls
    * @param read asked once, after the commit, for what others had stored before
    */
-  async answers(
-    results: readonly Rows[],
-    read: (statement: PreparedStatement) => Promise<Rows>,
-  ): Promise<readonly (Settled | undefined)[]> {
+  async answers(results: readonly Rows[], read: Read): Promise<readonly (Settled | undefined)[]> {
     if (!this.isDurable) return this.#operations.map(() => undefined);
-    const changedBy = (name: keyof typeof texts): ReadonlySet<string> => {
-      const index = this.statements.findIndex((each) => each.name === name);
-      return new Set((results[index] ?? []).map(({ id }) => String(id)));
+    const changedBy = (name: keyof typeof batchStatements): ReadonlySet<string> => {
+      const index = this.calls.findIndex((each) => each.name === name);
+      return new Set((results[index] ?? []).map(([id]) => String(id)));
     };
     const made = changedBy('settle');
     const corrected = changedBy('correct');
@@ -169,13 +168,10 @@ export class Batch {
     }
   }
 
-  async #stored(
-    ids: readonly string[],
-    read: (statement: PreparedStatement) => Promise<Rows>,
-  ): Promise<ReadonlyMap<string, UsageRecordRow>> {
+  async #stored(ids: readonly string[], read: Read): Promise<ReadonlyMap<string, UsageRecordRow>> {
     if (ids.length === 0) return new Map();
     const { decode } = usageRecords.plan();
-    const rows = await read(statement('stored', [idsOf(ids)]));
+    const rows = await read(storedRecords, [idsOf(ids)]);
     return new Map(rows.map((raw) => [String(raw.id), decode({ ...raw })]));
   }
 }

@@ -3,7 +3,7 @@ import type { Lease } from '../../database/generated/client.ts';
 import { GroupCommit } from '../../database/group-commit.ts';
 import { PipelinedConnection } from '../../database/pipelined-connection.ts';
 import type { UsageRecordRow } from '../usage/entity.ts';
-import { Batch, type Operation, type Settled } from './batch.ts';
+import { Batch, batchStatements, type Operation, type Settled } from './batch.ts';
 import type { CounterRow, LateFigures, Renewal } from './rows.ts';
 
 interface AdmissionWriterOptions {
@@ -38,6 +38,7 @@ export class AdmissionWriter {
     const connection = new PipelinedConnection({
       url,
       applicationName: 'fairlead admission',
+      statements: batchStatements,
       // Ends before callers give up, so that what waits for a lock is not written behind their backs.
       statementTimeoutMs: Math.ceil(0.75 * deadlineMs),
       answeredWithinMs: 2 * deadlineMs,
@@ -47,8 +48,8 @@ export class AdmissionWriter {
     this.#commits = new GroupCommit({
       write: async (operations) => {
         const batch = new Batch(operations);
-        const results = await connection.transaction(batch.statements, batch.isDurable);
-        return batch.answers(results, (statement) => connection.read(statement));
+        const results = await connection.transaction(batch.calls, batch.isDurable);
+        return batch.answers(results, (text, values) => connection.read(text, values));
       },
       // Nobody would ever end a lease that nobody was told of.
       undo: (operation) => (operation.kind === 'grant' ? { kind: 'release', leaseId: operation.lease.id } : undefined),
