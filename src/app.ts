@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { GraphQLSchema } from 'graphql';
 import { type Logger, pino } from 'pino';
@@ -15,6 +16,9 @@ import { LocalCostBudget } from './graph/cost.ts';
 import { CredentialWatch } from './live/credential-watch.ts';
 import { EventBus } from './live/event-bus.ts';
 import { systemTimers, type Timers } from './live/timers.ts';
+import { AdmissionService } from './modules/admission/service.ts';
+import type { AdmissionStore } from './modules/admission/store.ts';
+import { AdmissionWriter } from './modules/admission/writer.ts';
 import { AppService } from './modules/apps/service.ts';
 import { RejectionLog } from './modules/audit/rejections.ts';
 import { AuditService } from './modules/audit/service.ts';
@@ -66,12 +70,15 @@ export interface AppOptions {
   readonly timers?: Timers;
   /** Credentials that are accepted besides the root admin keys. */
   readonly credentialSources?: readonly CredentialSource[];
+  /** Where admission keeps leases, usage and counters. Default: the database. */
+  readonly admissionStore?: AdmissionStore;
   /** Default: JSON lines on standard output, at the level of the configuration. */
   readonly log?: Logger;
 }
 
 const rejectionFlushMs = 1_000;
 const heartbeatFlushMs = 1_000;
+const admissionPoolSize = 2;
 
 /** Gives up a part of the program that was started; a promise is waited for. */
 type Closer = () => unknown;
@@ -101,11 +108,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const { applied } = await applyMigrations({ url });
     if (applied.length > 0) log.info({ applied }, 'applied migrations');
 
-    const database = openDatabase({
-      url,
-      poolSize: config.database.poolSize,
-      onConnectionError: (error) => log.warn({ err: error }, 'a connection to the database broke'),
-    });
+    const onConnectionError = (error: Error) => log.warn({ err: error }, 'a connection to the database broke');
+    const database = openDatabase({ url, poolSize: config.database.poolSize, onConnectionError });
     closers.push(() => database.close());
     const events = new EventBus(database, log);
     await events.start();
@@ -143,7 +147,33 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const engineAdmission = new EngineAdmissionService(tenants, products, meter);
     users.addChildren(keysOf('userId'));
     apps.addChildren(keysOf('appId'));
+    // Connections of its own: whoever decides is not to wait behind those whom it decides about.
+    const admissionDatabase = openDatabase({ url, poolSize: admissionPoolSize, onConnectionError });
+    closers.push(() => admissionDatabase.close());
+    const admission = new AdmissionService({
+      instanceId: randomUUID(),
+      database: admissionDatabase,
+      events,
+      capacity: new CapacityService(admissionDatabase, models, gateways),
+      directory: keys.directory,
+      keyUsage: keys.usage,
+      heartbeats: gatewayHeartbeats,
+      pace: config.gateways,
+      store: options.admissionStore ?? new AdmissionWriter({ url, log }),
+      clock,
+      timers,
+      log,
+      activity: {
+        admitted: () => undefined,
+        refused: () => undefined,
+        settled: () => undefined,
+        changed: () => undefined,
+      },
+    });
+    closers.push(() => admission.close());
+    await admission.start();
     const services: Services = {
+      admission,
       apps,
       audit,
       capacity: new CapacityService(database, models, gateways),
@@ -201,6 +231,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       },
     });
     closers.push(() => server.drain());
+    // Before the server: what waits for a slot would hold it up.
+    closers.push(() => admission.drain());
 
     let closing: Promise<void> | undefined;
     return {

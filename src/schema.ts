@@ -1,6 +1,9 @@
 import { builder } from './graph/builder.ts';
 import { directives } from './graph/directives.ts';
 import './graph/error-types.ts';
+import './modules/admission/batch-commands.ts';
+import './modules/admission/commands.ts';
+import './modules/admission/schema.ts';
 import './modules/apps/commands.ts';
 import './modules/apps/schema.ts';
 import './modules/audit/schema.ts';

@@ -69,6 +69,11 @@ export const scopeRegistry = {
     description: 'Read what requests used and cost; product, engine and user keys read those of their own.',
     kinds: [...tenant, 'PRODUCT', 'USER', 'ENGINE'],
   },
+  'requests:admit': {
+    description:
+      'Have requests admitted, and say what they used; who belongs to a tenant, product or engine admits for the keys of that.',
+    kinds: [...tenant, 'PRODUCT', 'ENGINE', 'GATEWAY'],
+  },
   'gateways:read': { description: 'Read gateways: which are there, and what they run.', kinds: tenant },
   'gateways:write': { description: 'Deregister gateways that somebody else registered.', kinds: tenant },
   'gateways:report': {
@@ -151,11 +156,12 @@ export const scopeTemplates = {
       'keys:write',
       'keys:verify',
       'usage:read',
+      'requests:admit',
     ],
   },
   engine_runtime: {
     description: 'What an engine does with its own key.',
-    scopes: ['engines:read', 'engines:report', 'keys:verify', 'usage:read'],
+    scopes: ['engines:read', 'engines:report', 'keys:verify', 'usage:read', 'requests:admit'],
   },
   gateway: {
     description: 'What a gateway does.',
@@ -167,6 +173,7 @@ export const scopeTemplates = {
       'engines:report',
       'registry:read',
       'gateways:report',
+      'requests:admit',
     ],
   },
   self_service: {

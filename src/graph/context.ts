@@ -22,6 +22,14 @@ export interface GraphContext {
   readonly clock: Clock;
   /** Encrypts what may be kept for a short time only. */
   readonly sealer: Sealer;
+  /** Absent: whoever asks cannot go away. */
+  readonly connection?: ClientConnection;
+}
+
+/** What an operation came over. */
+export interface ClientConnection {
+  /** Aborted when the caller is gone, or has its answer. */
+  readonly closed: AbortSignal;
 }
 
 /** Where time comes from; tests set their own. */

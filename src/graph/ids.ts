@@ -17,6 +17,7 @@ export const idPrefixes = {
   Model: 'mdl',
   UsageRecord: 'usg',
   Gateway: 'gtw',
+  Lease: 'lse',
 } as const;
 
 export type NodeType = keyof typeof idPrefixes;

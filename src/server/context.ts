@@ -4,6 +4,7 @@ import type { ExecutionResult } from 'graphql';
 import type { GraphQLParams } from 'graphql-yoga';
 import type { Authentication, PresentedCredential, RequestOrigin } from '../access/authenticator.ts';
 import type { Principal } from '../access/principal.ts';
+import type { ClientConnection } from '../graph/context.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 
 /** What the HTTP server gives to yoga, and yoga to its plugins and to the context of resolvers. */
@@ -15,6 +16,8 @@ export interface ServerContext {
   principal?: Principal;
   /** What the principal was made of. Set with it. */
   credential?: PresentedCredential;
+  /** What it came over. */
+  readonly connection?: ClientConnection;
   /** What was done of the request already. */
   progress?: Progress;
   /** Whether a query or a command was carried out. */

@@ -6,7 +6,7 @@ import type { GraphQLParams } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Authenticator } from '../access/authenticator.ts';
 import type { Config } from '../config.ts';
-import type { GraphContext } from '../graph/context.ts';
+import type { ClientConnection, GraphContext } from '../graph/context.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import { Answers } from './answers.ts';
 import type { Progress } from './context.ts';
@@ -64,7 +64,11 @@ export class DirectLane {
   }
 
   /** Answers a request; or says what yoga has to answer it from. */
-  async answer(req: IncomingMessage, res: ServerResponse, info: RequestInfo): Promise<Progress | 'answered'> {
+  async answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    { info, connection }: { readonly info: RequestInfo; readonly connection: ClientConnection },
+  ): Promise<Progress | 'answered'> {
     const mediaType = this.#mediaTypeFor(req);
     if (mediaType === undefined) return {};
     const { authenticator, config, metrics } = this.#parts;
@@ -83,6 +87,7 @@ export class DirectLane {
         ...this.#parts.program,
         principal: authentication.principal,
         info,
+        connection,
       });
       const result = isPromise(running) ? await running : running;
       if (result.errors !== undefined || result.extensions?.http !== undefined) return { ...progress, result };

@@ -11,6 +11,7 @@ import { findCredential, type RejectionReason } from '../access/credentials.ts';
 import type { Principal } from '../access/principal.ts';
 import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
+import { EmitterConnection } from './client-connection.ts';
 import { requestInfo, requestOrigin } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
 import { carry, type SocketBasis } from './socket-protocol.ts';
@@ -21,6 +22,7 @@ interface SocketExtra extends SocketBasis {
   [other: PropertyKey]: unknown;
   credential?: PresentedCredential;
   info?: RequestInfo;
+  connection?: EmitterConnection;
 }
 
 interface EnvelopedArgs extends ExecutionArgs {
@@ -83,6 +85,7 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: config.socket.initTimeoutMs,
     onConnect: async ({ connectionParams, extra }) => {
+      extra.connection = new EmitterConnection(extra.socket);
       extra.info = requestInfo(extra.request, config.http.trustProxy);
       const fields = lowerCased(connectionParams ?? {});
       const headers = extra.request.headers;
@@ -104,7 +107,8 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
       const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
       try {
-        const context = { principal, credential, info: operationInfo, req: extra.request, params };
+        const { connection, request: req } = extra;
+        const context = { principal, credential, info: operationInfo, req, params, connection };
         const enveloped = yoga.getEnveloped(context);
         const document = enveloped.parse(params.query);
         if (!getOperationAST(document, params.operationName)) return [unknownOperation()];

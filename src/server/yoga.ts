@@ -75,9 +75,9 @@ export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
             credentials: false,
           },
     maskedErrors: { maskError: (error) => presenter.present(error, undefined) },
-    context: ({ principal, info }) => {
+    context: ({ principal, info, connection }) => {
       if (principal === undefined) throw new Error('A request came to the graph without authentication.');
-      return { ...program, principal, info };
+      return { ...program, principal, info, ...(connection && { connection }) };
     },
     plugins: [
       useAuthentication({ authenticator, onRejected }),

@@ -161,6 +161,7 @@ const makers: Readonly<Record<string, () => Promise<string>>> = {
   Engine: async () => (await seed.engine()).id,
   ApiKey: async () => (await seed.key()).id,
   Gateway: async () => (await seed.gateway()).id,
+  Lease: () => seed.leaseId(),
   Model: async () => (await seed.model()).id,
   ApiKeySecret: async () => seed.secretIdOf((await seed.key()).id),
   UsageRecord: async () => {
@@ -243,6 +244,7 @@ describe('node', () => {
     Model: 'registry:read',
     UsageRecord: 'usage:read',
     Gateway: 'gateways:read',
+    Lease: 'requests:admit',
   } as const;
 
   it('has a scope to be tested with for every type', () => {

@@ -14,6 +14,8 @@ import * as commonErrors from '../../src/graph/errors.ts';
 import { UserError, userErrorCodes } from '../../src/graph/errors.ts';
 import { idPrefixes } from '../../src/graph/ids.ts';
 import { printGraph } from '../../src/graph/print.ts';
+import * as admissionErrors from '../../src/modules/admission/errors.ts';
+import { admissionReasons } from '../../src/modules/admission/refusals.ts';
 import * as engineErrors from '../../src/modules/engines/errors.ts';
 import * as groupErrors from '../../src/modules/fairshare-groups/errors.ts';
 import * as keyErrors from '../../src/modules/keys/errors.ts';
@@ -102,6 +104,7 @@ describe('the schema', () => {
 
 describe('the errors of commands', () => {
   const classes = Object.values({
+    ...admissionErrors,
     ...commonErrors,
     ...groupErrors,
     ...engineErrors,
@@ -118,11 +121,12 @@ describe('the errors of commands', () => {
   });
 
   it('have each a code, and every code has its error', () => {
-    const codes = classes.map((errorClass) => {
+    const codes = classes.flatMap((errorClass): readonly string[] => {
+      if (Object.is(errorClass, admissionErrors.AdmissionRefusedError)) return admissionReasons;
       // Fields are set by the constructor; what it is given does not matter for the code.
       const error: UserError = Reflect.construct(errorClass, [[{ path: [], rule: '', message: '' }], '', []]);
       expect(error.name).toBe(errorClass.name);
-      return error.code;
+      return [error.code];
     });
     // Tenants have an error of their own for their children, from before other rows had any.
     expect(codes.filter((code, index) => codes.indexOf(code) < index)).toEqual(['HAS_CHILDREN']);

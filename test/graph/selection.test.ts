@@ -74,6 +74,7 @@ beforeAll(async () => {
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });
   await seed.key({ kind: 'ENGINE', engineId: engine.id, scopes: ['engines:read'] });
   const { gateway } = await seed.gatewayOfKey(tenantId);
+  await seed.leaseId();
   const { model } = await seed.run('createModel', {
     name: 'small',
     description: 'fourth',
@@ -155,6 +156,7 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'Gateway', query: '{ gateways { edges { node { … } } } }' },
   { type: 'ApiKey', query: '{ gateways { edges { node { key { … } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
+  { type: 'Lease', query: '{ leases { … } }' },
   { type: 'UsageRecord', query: '{ usageRecords { edges { node { … } } } }' },
   { type: 'Tenant', query: '{ usageRecords { edges { node { tenant { … } } } } }' },
   { type: 'FairshareGroup', query: '{ usageRecords { edges { node { fairshareGroup { … } } } } }' },

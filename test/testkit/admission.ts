@@ -9,6 +9,7 @@ const now = Date.parse('2026-03-01T12:00:00.000Z');
 export const leaseRow = (given: Partial<Lease> = {}): Lease => ({
   id: newId(),
   instanceId: anyId,
+  credentialId: 'key:any',
   gatewayId: anyId,
   tenantId: anyId,
   fairshareGroupId: anyId,
@@ -30,13 +31,14 @@ export const leaseRow = (given: Partial<Lease> = {}): Lease => ({
   reservation: { taken: [['key', 1, 2]] },
   queuedAt: new Date(now),
   grantedAt: new Date(now + 5),
+  leaseSeconds: 60,
   expiresAt: new Date(now + 60_000),
   ...given,
 });
 
 /** What settling the lease records. */
 export function recordOf(lease: Lease, given: Partial<UsageRecordRow> = {}): UsageRecordRow {
-  const { instanceId, pool, reservation, queuedAt, grantedAt, expiresAt, ...whose } = lease;
+  const { instanceId, pool, reservation, queuedAt, grantedAt, leaseSeconds, expiresAt, ...whose } = lease;
   return {
     ...whose,
     settlement: 'SETTLED',

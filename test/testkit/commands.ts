@@ -90,17 +90,22 @@ export class Commands {
   }
 
   /** Every value of a type and of what it refers to, apart from lists that take arguments. */
-  #selectAll(type: GraphQLNamedOutputType, depth = 1): string {
+  #selectAll(type: GraphQLNamedOutputType, depth = 1, beside: readonly GraphQLObjectType[] = []): string {
     if (isInterfaceType(type)) {
       const members = this.#schema.getPossibleTypes(type);
-      return `{ __typename ${members.map((member) => `... on ${member.name} ${this.#selectAll(member, depth)}`).join(' ')} }`;
+      const selections = members.map((member) => `... on ${member.name} ${this.#selectAll(member, depth, members)}`);
+      return `{ __typename ${selections.join(' ')} }`;
     }
     if (!isObjectType(type)) throw new Error(`${type.name} has no fields.`);
     const fields = Object.values(type.getFields()).flatMap((field) => {
       const fieldType = getNamedType(field.type);
       if (isLeafType(fieldType)) return [field.name];
       const skipped = field.args.length > 0 || depth === selectionDepthMax;
-      return skipped ? [] : [`${field.name} ${this.#selectAll(fieldType, depth + 1)}`];
+      if (skipped) return [];
+      // Where another type has a value under this name, an operation can have one of the two only.
+      const isTaken = beside.some((other) => isLeafType(getNamedType(other.getFields()[field.name]?.type)));
+      const alias = isTaken ? `${field.name}Of${type.name}: ` : '';
+      return [`${alias}${field.name} ${this.#selectAll(fieldType, depth + 1)}`];
     });
     return `{ ${fields.join(' ')} }`;
   }

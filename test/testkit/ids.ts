@@ -9,6 +9,7 @@ export const missingEngine = 'eng_01h455vb4pex5vsknk084sn02q';
 export const missingKey = 'key_01h455vb4pex5vsknk084sn02q';
 export const missingModel = 'mdl_01h455vb4pex5vsknk084sn02q';
 export const missingGateway = 'gtw_01h455vb4pex5vsknk084sn02q';
+export const missingLease = 'lse_01h455vb4pex5vsknk084sn02q';
 export const missingSecret = 'sec_01h455vb4pex5vsknk084sn02q';
 
 /** The group `default`, which the first migration makes. */

@@ -38,6 +38,8 @@ export const keyRecord = (changes: RecordChanges = {}): KeyRecord => ({
     id: 'tenant',
     name: 'Acme',
     status: 'ACTIVE',
+    fairshareGroupId: 'group',
+    weight: 100,
     timeZone: 'UTC',
     activeFrom: null,
     activeUntil: null,

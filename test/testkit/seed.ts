@@ -192,6 +192,17 @@ export class Seed {
     return { gateway: answer.gateway as Seeded, key };
   }
 
+  /** The id of a lease that the operator holds, of a key; without one, one is made for it. */
+  async leaseId(keyId?: string): Promise<string> {
+    const { lease } = await this.run('admitRequest', {
+      keyId: keyId ?? (await this.key({ scopes: ['cloud:inference'] })).id,
+      model: 'any',
+      estimatedInputTokens: 1,
+      estimatedOutputTokens: 1,
+    });
+    return (lease as Pick<Seeded, 'id'>).id;
+  }
+
   /** The id of the newest version of a product's policy. */
   async policyVersionIdOf(productId: string): Promise<string> {
     const { uuid } = decodeAnyId(productId);

@@ -6,18 +6,23 @@ import type { Transaction } from '../../database/database.ts';
 import type { OutboxEvent } from '../../live/outbox.ts';
 import type { JsonObject } from '../audit.ts';
 import type { GraphSchemaTypes } from '../builder.ts';
-import type { Services } from '../context.ts';
+import type { ClientConnection, Services } from '../context.ts';
 import type { UserErrorClass } from '../errors.ts';
 import type { NodeType } from '../ids.ts';
 
 /** Who runs a command, and when. */
-export interface RuntimeScope {
+interface ActingScope {
   readonly principal: Principal;
   readonly now: Date;
 }
 
+/** The same of a command that is part of running, and over which connection it came. */
+export interface RuntimeScope extends ActingScope {
+  readonly connection?: ClientConnection | undefined;
+}
+
 /** The same, and in which transaction. */
-export interface CommandScope extends RuntimeScope {
+export interface CommandScope extends ActingScope {
   readonly transaction: Transaction;
 }
 

@@ -17,7 +17,7 @@ export function runtimeCommand<Input, Payload extends object>(
   addMutation(definition, {
     errors: [ValidationError, ...(definition.errors ?? [])],
     cost: runtimeCommandCost,
-    run: async (input, { clock, principal, services }) =>
-      definition.run(services, { principal, now: clock.now() }, validate(definition.input, input)),
+    run: async (input, { clock, connection, principal, services }) =>
+      definition.run(services, { principal, now: clock.now(), connection }, validate(definition.input, input)),
   });
 }

@@ -37,7 +37,7 @@ export interface Settled {
   readonly isNew: boolean;
 }
 
-const figureColumns = lateColumns.filter(({ name }) => !['id', 'gateway_id'].includes(name));
+const figureColumns = lateColumns.filter(({ name }) => !['id', 'credential_id'].includes(name));
 
 /** The statements that batches are made of. */
 export const batchStatements = {
@@ -47,7 +47,7 @@ export const batchStatements = {
   correct: `UPDATE usage_record AS t
     SET settlement = 'LATE', ${figureColumns.map(({ name }) => `${name} = given.${name}`).join(', ')}
     FROM ${givenRows(lateColumns)}
-    WHERE t.id = given.id AND t.gateway_id = given.gateway_id AND t.settlement = 'UNSETTLED'
+    WHERE t.id = given.id AND t.credential_id = given.credential_id AND t.settlement = 'UNSETTLED'
     RETURNING t.id`,
   end: 'DELETE FROM lease WHERE id = ANY($1::uuid[])',
   count: `INSERT INTO limit_counter AS t (key, state, expires_at, updated_at)

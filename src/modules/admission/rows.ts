@@ -4,7 +4,15 @@ import type { UsageRecordRow } from '../usage/entity.ts';
 /** What the gateway says of a request after all. */
 export type LateFigures = Pick<
   UsageRecordRow,
-  'id' | 'gatewayId' | 'statusCode' | 'inputTokens' | 'outputTokens' | 'ttftMs' | 'totalMs' | 'cacheStatus' | 'costUsd'
+  | 'id'
+  | 'credentialId'
+  | 'statusCode'
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'ttftMs'
+  | 'totalMs'
+  | 'cacheStatus'
+  | 'costUsd'
 >;
 
 /** The state of a counter as it is kept; null as its end: it has none. */
@@ -99,6 +107,7 @@ const whose = {
   modelId: 'uuid',
   modelName: 'text',
   gatewayId: 'uuid',
+  credentialId: 'text',
   requestId: 'text',
   sessionId: 'text',
   requestType: 'text',
@@ -126,6 +135,7 @@ export const leaseColumns = columnsOf<Lease>({
   reservation: 'json',
   queuedAt: 'timestamptz',
   grantedAt: 'timestamptz',
+  leaseSeconds: 'integer',
   expiresAt: 'timestamptz',
 } satisfies Record<keyof Lease, SqlType>);
 
@@ -138,7 +148,7 @@ export const usageColumns = columnsOf<UsageRecordRow>({
   completedAt: 'timestamptz',
 } satisfies Record<keyof UsageRecordRow, SqlType>);
 
-export const lateColumns = columnsOf<LateFigures>({ id: 'uuid', gatewayId: 'uuid', ...figures } satisfies Record<
+export const lateColumns = columnsOf<LateFigures>({ id: 'uuid', credentialId: 'text', ...figures } satisfies Record<
   keyof LateFigures,
   SqlType
 >);

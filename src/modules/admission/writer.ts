@@ -90,11 +90,11 @@ export class AdmissionWriter {
 
   /**
    * Gives a record that is UNSETTLED its figures, once: whoever asks after that is given the same record. Nothing when
-   * there is none of that id, or it is another gateway's.
+   * there is none of that id, or it is another credential's.
    */
   async correct(figures: LateFigures): Promise<Settled | undefined> {
     const settled = await this.#commits.submit({ kind: 'correct', figures });
-    return settled?.record.gatewayId === figures.gatewayId ? settled : undefined;
+    return settled?.record.credentialId === figures.credentialId ? settled : undefined;
   }
 
   /** Keeps the states of counters. */

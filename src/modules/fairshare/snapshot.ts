@@ -27,14 +27,14 @@ export interface ShareRow {
   readonly oldestWaitMs: number | null;
 }
 
-export type GroupRow = ShareRow;
+type GroupRow = ShareRow;
 
-export interface TenantRow extends ShareRow {
+interface TenantRow extends ShareRow {
   readonly groupId: string;
   readonly maxInFlight: number | null;
 }
 
-export interface KeyRow extends ShareRow {
+interface KeyRow extends ShareRow {
   readonly tenantId: string;
   readonly maxInFlight: number | null;
 }
@@ -45,7 +45,7 @@ interface Rows {
   readonly keys: readonly KeyRow[];
 }
 
-export interface PoolSnapshot extends Rows {
+interface PoolSnapshot extends Rows {
   readonly name: string;
   readonly capacity: number;
   readonly inFlight: number;

@@ -55,8 +55,10 @@ const { sql } = Prisma;
 const sendersMax = 10_000;
 
 /** Whether the caller is the one that registered a gateway; nobody else speaks for it. */
-export const speaksFor = ({ credentialId }: Principal, { registeredById }: Pick<Sender, 'registeredById'>): boolean =>
-  credentialId === registeredById;
+export const speaksFor = (
+  { credentialId }: Pick<Principal, 'credentialId'>,
+  { registeredById }: Pick<Sender, 'registeredById'>,
+): boolean => credentialId === registeredById;
 
 /**
  * Hears of gateways. Hundreds of them report every few seconds, so that a report costs no statement: whose a gateway is

@@ -5,7 +5,7 @@ import { Prisma } from '../../database/generated/client.ts';
 import type { CommandScope } from '../../graph/commands/definition.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { InvalidatedCache } from '../../live/invalidated-cache.ts';
-import type { KeyRecord } from './record.ts';
+import type { KeyIdentity, KeyRecord, KeyUser } from './record.ts';
 import { KeyRecordReader } from './record-reader.ts';
 
 interface Parts {
@@ -30,17 +30,35 @@ export class KeyDirectory {
   readonly #parts: Parts;
   readonly #records: KeyRecordReader;
   readonly #cache: InvalidatedCache<KeyRecord | undefined> | undefined;
+  readonly #users: InvalidatedCache<KeyUser | undefined> | undefined;
+  readonly #identities: InvalidatedCache<KeyIdentity | undefined> | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#records = new KeyRecordReader(parts.database.reader, parts.hasher);
-    this.#cache =
-      parts.cacheEntries === 0
-        ? undefined
-        : new InvalidatedCache(parts.events, {
-            maxEntries: parts.cacheEntries,
-            types: ['ApiKey', 'Tenant', 'Team', 'User', 'App', 'Product', 'Engine'],
-          });
+    const { cacheEntries: maxEntries, events } = parts;
+    if (maxEntries === 0) return;
+    this.#cache = new InvalidatedCache(events, { maxEntries, types: rowTypes });
+    this.#identities = new InvalidatedCache(events, { maxEntries, types: rowTypes });
+    this.#users = new InvalidatedCache(events, { maxEntries, types: ['User', 'Team'] });
+  }
+
+  /** The key with this id, whatever its secrets are; nothing when there is none. */
+  findById(id: string): KeyIdentity | undefined | Promise<KeyIdentity | undefined> {
+    if (this.#identities === undefined) return this.#records.readIdentity(id);
+    return this.#identities.get(id, async () => {
+      const value = await this.#records.readIdentity(id);
+      return { value, dependsOn: value === undefined ? [] : dependenciesOf(value) };
+    });
+  }
+
+  /** The user whom a tenant's own systems call so, for keys that are used for many; nothing when there is none. */
+  findUser(tenantId: string, externalId: string): KeyUser | undefined | Promise<KeyUser | undefined> {
+    if (this.#users === undefined) return this.#records.readUser(tenantId, externalId);
+    return this.#users.get(`${tenantId} ${externalId}`, async () => {
+      const value = await this.#records.readUser(tenantId, externalId);
+      return { value, dependsOn: value === undefined ? [] : rowsOfUser(value) };
+    });
   }
 
   /** In the same turn when it is kept in memory. */
@@ -71,10 +89,19 @@ export class KeyDirectory {
 
   close(): void {
     this.#cache?.close();
+    this.#identities?.close();
+    this.#users?.close();
   }
 }
 
 const orNotFound = (record: KeyRecord | undefined): Lookup => record ?? 'NOT_FOUND';
 
-const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyRecord): string[] =>
+/** What changes of which rows a key's record depends on. */
+export const rowTypes = ['ApiKey', 'Tenant', 'Team', 'User', 'App', 'Product', 'Engine'] as const;
+
+/** The rows that a user is made of. */
+export const rowsOfUser = ({ id, team }: KeyUser): string[] => (team === null ? [id] : [id, team.id]);
+
+/** The rows that a key and whom it belongs to are made of. */
+export const dependenciesOf = ({ key, tenant, user, product, engine, app }: KeyIdentity): string[] =>
   [key.id, tenant?.id, user?.id, user?.team?.id, product?.id, engine?.id, app?.id].filter((id) => id !== undefined);

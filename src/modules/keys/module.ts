@@ -40,6 +40,7 @@ export interface KeyModule {
   /** The keys as credentials for the graph. */
   readonly credentials: KeyCredentials;
   readonly usage: UsageRecorder;
+  readonly directory: KeyDirectory;
   close(): Promise<void>;
 }
 
@@ -78,6 +79,7 @@ export async function startKeys(parts: Parts): Promise<KeyModule> {
     },
     credentials: new KeyCredentials({ directory, usage, clock }),
     usage,
+    directory,
     close: async () => {
       await peppers.close();
       await usage.close();

@@ -3,12 +3,30 @@ import DataLoader from 'dataloader';
 import type { SecretHasher } from '../../access/secret-hasher.ts';
 import type { Reader } from '../../database/reader.ts';
 import { fixedStatement } from '../../database/statements.ts';
-import { hashOf, type KeyRecord, readRecord, recordsOf } from './record.ts';
+import {
+  hashOf,
+  identitiesOf,
+  type KeyIdentity,
+  type KeyRecord,
+  type KeyUser,
+  readIdentity,
+  readRecord,
+  readUser,
+  recordsOf,
+  userNamed,
+} from './record.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Secrets that are looked up in one statement, at most. */
-const secretsMax = 100;
+/** Secrets or keys that are looked up in one statement, at most. */
+const lookupsMax = 100;
+
+const together = {
+  cache: false,
+  maxBatchSize: lookupsMax,
+  // After the requests that have arrived meanwhile: each is a callback of its own, which the loader's default ends with.
+  batchScheduleFn: (dispatch: () => void) => void setImmediate(dispatch),
+} as const;
 
 /** Text that is the same for the same hash. */
 const nameOf = (hash: Buffer): string => hash.toString('latin1');
@@ -21,12 +39,10 @@ export class KeyRecordReader {
   readonly #reader: Pick<Reader, 'raw'>;
   readonly #hasher: SecretHasher;
   readonly #statement = fixedStatement(recordsOf([]));
-  readonly #loader = new DataLoader<Buffer, KeyRecord | undefined>((sha256s) => this.#readAll(sha256s), {
-    cache: false,
-    maxBatchSize: secretsMax,
-    // After the requests that have arrived meanwhile: each is a callback of its own, which the loader's default ends with.
-    batchScheduleFn: (dispatch) => void setImmediate(dispatch),
-  });
+  readonly #identityStatement = fixedStatement(identitiesOf([]));
+  readonly #userStatement = fixedStatement(userNamed('', ''));
+  readonly #records = new DataLoader<Buffer, KeyRecord | undefined>((sha256s) => this.#readAll(sha256s), together);
+  readonly #identities = new DataLoader<string, KeyIdentity | undefined>((ids) => this.#readIdentities(ids), together);
 
   constructor(reader: Pick<Reader, 'raw'>, hasher: SecretHasher) {
     this.#reader = reader;
@@ -35,7 +51,24 @@ export class KeyRecordReader {
 
   /** The record of the secret with this SHA-256. */
   read(sha256: Buffer): Promise<KeyRecord | undefined> {
-    return this.#loader.load(sha256);
+    return this.#records.load(sha256);
+  }
+
+  /** The key with this id. */
+  readIdentity(id: string): Promise<KeyIdentity | undefined> {
+    return this.#identities.load(id);
+  }
+
+  /** The user whom a tenant's own systems call so. */
+  async readUser(tenantId: string, externalId: string): Promise<KeyUser | undefined> {
+    const [row] = await this.#reader.raw(this.#userStatement([tenantId, externalId]));
+    return row === undefined ? undefined : readUser(row);
+  }
+
+  async #readIdentities(ids: readonly string[]): Promise<(KeyIdentity | undefined)[]> {
+    const rows = await this.#reader.raw(this.#identityStatement([[...ids]]));
+    const byId = new Map(rows.map(readIdentity).map((identity) => [identity.key.id, identity]));
+    return ids.map((id) => byId.get(id));
   }
 
   async #readAll(sha256s: readonly Buffer[]): Promise<(KeyRecord | undefined | Error)[]> {

@@ -30,15 +30,22 @@ import {
 import { type LimitsRow, limitColumns, noLimits } from '../limits/limits.ts';
 import { storedWindows, type WeeklyWindow } from '../tenants/schedule.ts';
 
-/** Everything that a verification of a secret is decided by, in one row. */
-export interface KeyRecord {
-  readonly hashScheme: string;
-  readonly secret: {
+/** A user of a tenant whom a request is for, with their team. */
+export interface KeyUser {
+  readonly id: string;
+  readonly externalId: string;
+  readonly status: UserStatus;
+  readonly limits: LimitsRow;
+  readonly team: {
     readonly id: string;
-    readonly validUntil: Date | null;
-    readonly supersededAt: Date | null;
-    readonly revokedAt: Date | null;
-  };
+    readonly name: string;
+    readonly limits: LimitsRow;
+    readonly userSharePercent: number | null;
+  } | null;
+}
+
+/** A key with everything that it belongs to, whatever its secrets are. */
+export interface KeyIdentity {
   readonly key: {
     readonly id: string;
     readonly kind: KeyKind;
@@ -58,6 +65,8 @@ export interface KeyRecord {
     readonly id: string;
     readonly name: string;
     readonly status: TenantStatus;
+    readonly fairshareGroupId: string;
+    readonly weight: number;
     readonly timeZone: string;
     readonly activeFrom: Date | null;
     readonly activeUntil: Date | null;
@@ -65,18 +74,7 @@ export interface KeyRecord {
     readonly allowedModels: readonly string[];
     readonly limits: LimitsRow;
   } | null;
-  readonly user: {
-    readonly id: string;
-    readonly externalId: string;
-    readonly status: UserStatus;
-    readonly limits: LimitsRow;
-    readonly team: {
-      readonly id: string;
-      readonly name: string;
-      readonly limits: LimitsRow;
-      readonly userSharePercent: number | null;
-    } | null;
-  } | null;
+  readonly user: KeyUser | null;
   readonly product: { readonly id: string; readonly slug: string; readonly status: ProductStatus } | null;
   readonly engine: { readonly id: string; readonly userExternalId: string; readonly status: EngineStatus } | null;
   readonly app: {
@@ -85,6 +83,17 @@ export interface KeyRecord {
     readonly status: AppStatus;
     readonly inference: unknown;
   } | null;
+}
+
+/** Everything that a verification of a secret is decided by, in one row. */
+export interface KeyRecord extends KeyIdentity {
+  readonly hashScheme: string;
+  readonly secret: {
+    readonly id: string;
+    readonly validUntil: Date | null;
+    readonly supersededAt: Date | null;
+    readonly revokedAt: Date | null;
+  };
 }
 
 const count = nullable(fromText(BigInt));
@@ -115,12 +124,14 @@ const team = values({
   limits: limitsOf('g'),
 });
 
-/** The whole record as one value, of a secret `s` and its key `k`. */
-const record = values<KeyRecord>({
-  ...columns('s', { hashScheme: text }),
-  secret: values(
-    columns('s', { id: text, validUntil: nullable(time), supersededAt: nullable(time), revokedAt: nullable(time) }),
-  ),
+const user = values({
+  ...columns('u', { id: text, externalId: text, status: oneOf(UserStatus) }),
+  limits: limitsOf('u'),
+  team: rowOf({ table: 'team', alias: 'g', id: 'u.team_id' }, team),
+});
+
+/** The values of a key `k`. */
+const identityParts = {
   key: values({
     ...columns('k', {
       id: text,
@@ -146,6 +157,8 @@ const record = values<KeyRecord>({
         id: text,
         name: text,
         status: oneOf(TenantStatus),
+        fairshareGroupId: text,
+        weight: integer,
         timeZone: text,
         activeFrom: nullable(time),
         activeUntil: nullable(time),
@@ -155,14 +168,7 @@ const record = values<KeyRecord>({
       limits: limitsOf('t'),
     }),
   ),
-  user: rowOf(
-    { table: 'tenant_user', alias: 'u', id: 'k.user_id' },
-    values({
-      ...columns('u', { id: text, externalId: text, status: oneOf(UserStatus) }),
-      limits: limitsOf('u'),
-      team: rowOf({ table: 'team', alias: 'g', id: 'u.team_id' }, team),
-    }),
-  ),
+  user: rowOf({ table: 'tenant_user', alias: 'u', id: 'k.user_id' }, user),
   product: rowOf(
     { table: 'product', alias: 'p', id: 'k.product_id' },
     values(columns('p', { id: text, slug: text, status: oneOf(ProductStatus) })),
@@ -175,6 +181,17 @@ const record = values<KeyRecord>({
     { table: 'app', alias: 'a', id: 'k.app_id' },
     values(columns('a', { id: text, name: text, status: oneOf(AppStatus), inference: json((stored) => stored) })),
   ),
+} satisfies { readonly [Part in keyof KeyIdentity]: JsonValue<KeyIdentity[Part]> };
+
+const identity = values<KeyIdentity>(identityParts);
+
+/** The whole record as one value, of a secret `s` and its key. */
+const record = values<KeyRecord>({
+  ...columns('s', { hashScheme: text }),
+  secret: values(
+    columns('s', { id: text, validUntil: nullable(time), supersededAt: nullable(time), revokedAt: nullable(time) }),
+  ),
+  ...identityParts,
 });
 
 /**
@@ -196,3 +213,20 @@ export function hashOf({ hash }: Readonly<Record<string, unknown>>): Buffer {
 
 /** Reads a row of that statement. */
 export const readRecord = (row: Readonly<Record<string, unknown>>): KeyRecord => record.read(row.record);
+
+/** Reads the keys with these ids, whatever their secrets are. As above, how many they are is hidden. */
+export const identitiesOf = (ids: readonly string[]): Prisma.Sql => Prisma.sql`
+  SELECT ${Prisma.raw(identity.sql)} AS identity FROM api_key AS k WHERE k.id = ANY((SELECT ${ids}::uuid[])::uuid[])
+`;
+
+/** Reads a row of that statement. */
+export const readIdentity = (row: Readonly<Record<string, unknown>>): KeyIdentity => identity.read(row.identity);
+
+/** Reads the user whom a tenant's own systems call so. */
+export const userNamed = (tenantId: string, externalId: string): Prisma.Sql => Prisma.sql`
+  SELECT ${Prisma.raw(user.sql)} AS user_ FROM tenant_user AS u
+  WHERE u.tenant_id = ${tenantId}::uuid AND u.external_id = ${externalId}
+`;
+
+/** Reads a row of that statement. */
+export const readUser = (row: Readonly<Record<string, unknown>>): KeyUser => user.read(row.user_);

@@ -1,7 +1,7 @@
 import type { Scope } from '../../access/scopes.ts';
 import { isServed } from '../tenants/schedule.ts';
 import { ipIsAllowed, originIsAllowed } from './origins.ts';
-import type { KeyRecord } from './record.ts';
+import type { KeyIdentity, KeyRecord } from './record.ts';
 
 /** Why a key is not accepted, in the order in which the reasons are looked for. */
 export const refusals = {
@@ -50,21 +50,28 @@ export function refusalOfCredential({ secret, key }: KeyRecord, now: Date): Refu
   return key.disabledAt === null ? undefined : 'DISABLED';
 }
 
+/** Why a key is refused now, whatever its secrets are. */
+function refusalOfKey({ key }: KeyIdentity, now: Date): Refusal | undefined {
+  if (key.revokedAt !== null) return 'REVOKED';
+  if (key.expiresAt !== null && key.expiresAt <= now) return 'EXPIRED';
+  return key.disabledAt === null ? undefined : 'DISABLED';
+}
+
 /** Why it is refused because of whom it acts for, also by the graph itself. */
-export function refusalOfPerson({ user, app }: KeyRecord): Refusal | undefined {
+export function refusalOfPerson({ user, app }: KeyIdentity): Refusal | undefined {
   if (user?.status === 'DEACTIVATED') return 'USER_DEACTIVATED';
   return app?.status === 'ARCHIVED' ? 'APP_ARCHIVED' : undefined;
 }
 
 /** Why it is not served because of its product or its engine. */
-function refusalOfProduct({ product, engine }: KeyRecord): Refusal | undefined {
+function refusalOfProduct({ product, engine }: KeyIdentity): Refusal | undefined {
   if (product?.status === 'SUSPENDED') return 'PRODUCT_SUSPENDED';
   if (product?.status === 'DELETING') return 'PRODUCT_DELETING';
   return engine?.status === 'DESTROYING' ? 'ENGINE_DESTROYING' : undefined;
 }
 
 /** Why it is not served because of its tenant. */
-function refusalOfTenant({ tenant }: KeyRecord, now: Date): Refusal | undefined {
+function refusalOfTenant({ tenant }: KeyIdentity, now: Date): Refusal | undefined {
   if (tenant === null) return undefined;
   if (tenant.status === 'ARCHIVED') return 'TENANT_ARCHIVED';
   if (tenant.status === 'SUSPENDED') return 'TENANT_SUSPENDED';
@@ -72,13 +79,13 @@ function refusalOfTenant({ tenant }: KeyRecord, now: Date): Refusal | undefined 
 }
 
 /** Why it is refused from where it is used. */
-export function refusalOfPlace({ key }: KeyRecord, { origin, ipAddress }: Use): Refusal | undefined {
+export function refusalOfPlace({ key }: KeyIdentity, { origin, ipAddress }: Use): Refusal | undefined {
   if (key.allowedIpRanges.length > 0 && !ipIsAllowed(key.allowedIpRanges, ipAddress)) return 'IP_NOT_ALLOWED';
   if (key.kind === 'PUBLISHABLE' && !originIsAllowed(key.allowedOrigins, origin)) return 'ORIGIN_NOT_ALLOWED';
   return undefined;
 }
 
-function refusalOfPurpose({ key, tenant }: KeyRecord, { requiredScopes, model }: Use): Refusal | undefined {
+function refusalOfPurpose({ key, tenant }: KeyIdentity, { requiredScopes, model }: Use): Refusal | undefined {
   if (requiredScopes?.some((scope) => !key.scopes.has(scope))) return 'INSUFFICIENT_SCOPE';
   if (model === null || model === undefined) return undefined;
   const allows = (models: readonly string[] | undefined) =>
@@ -86,14 +93,19 @@ function refusalOfPurpose({ key, tenant }: KeyRecord, { requiredScopes, model }:
   return allows(key.allowedModels) && allows(tenant?.allowedModels) ? undefined : 'MODEL_NOT_ALLOWED';
 }
 
+const refusalOfOwners = (identity: KeyIdentity, now: Date): Refusal | undefined =>
+  refusalOfTenant(identity, now) ?? refusalOfPerson(identity) ?? refusalOfProduct(identity);
+
+/** Whether a key whose secret was looked at already is accepted now, by what it is and whom it belongs to. */
+export const refusalOfIdentity = (identity: KeyIdentity, now: Date): Refusal | undefined =>
+  refusalOfKey(identity, now) ?? refusalOfOwners(identity, now);
+
 /** Whether a key is accepted for a use: the exact reason when it is not. */
 export function refusalOf(record: KeyRecord, use: Use, now: Date): Refusal | undefined {
   const { environment } = record.key;
   return (
     refusalOfCredential(record, now) ??
-    refusalOfTenant(record, now) ??
-    refusalOfPerson(record) ??
-    refusalOfProduct(record) ??
+    refusalOfOwners(record, now) ??
     (use.environment && environment !== null && use.environment !== environment ? 'ENVIRONMENT_MISMATCH' : undefined) ??
     refusalOfPlace(record, use) ??
     refusalOfPurpose(record, use)

@@ -17,6 +17,7 @@ export const usageRecords = defineEntity<UsageRecord>()({
     'modelId',
     'modelName',
     'gatewayId',
+    'credentialId',
     'requestId',
     'sessionId',
     'requestType',

@@ -24,7 +24,7 @@ import { User } from '../users/schema.ts';
 import { type UsageRecordRow, usageRecords } from './entity.ts';
 import { type UsageRecordFilter, usageOutcomes } from './filter.ts';
 
-const UsageAdmissionEnum = builder.enumType('UsageAdmission', {
+export const UsageAdmissionEnum = builder.enumType('UsageAdmission', {
   description: 'How a request came to its slot.',
   values: enumValues({
     FAST: 'There was a free one.',
@@ -41,7 +41,7 @@ const UsageSettlementEnum = builder.enumType('UsageSettlement', {
   } satisfies Record<UsageSettlement, string>),
 });
 
-const CacheStatusEnum = builder.enumType('CacheStatus', {
+export const CacheStatusEnum = builder.enumType('CacheStatus', {
   description: "Whether a gateway's cache answered.",
   values: enumValues({
     HIT: 'It did: the tokens were saved.',
@@ -55,7 +55,7 @@ const UsageOutcomeEnum = builder.enumType('UsageOutcome', {
   values: enumValues(usageOutcomes),
 });
 
-const UsageRecord = builder.objectRef<UsageRecordRow>('UsageRecord');
+export const UsageRecord = builder.objectRef<UsageRecordRow>('UsageRecord');
 
 const orNull = (type: NodeType, uuid: string | null): string | null => (uuid === null ? null : encodeId(type, uuid));
 
@@ -149,8 +149,9 @@ builder.node(UsageRecord, {
       resolve: ({ engineId }) => orNull('Engine', engineId),
     }),
     modelId: t.id({
-      description: 'The id of the model that was asked for.',
-      resolve: ({ modelId }) => encodeId('Model', modelId),
+      nullable: true,
+      description: 'The id of the model that was asked for; null: the registry had none of that name.',
+      resolve: ({ modelId }) => orNull('Model', modelId),
     }),
     model: t.field({
       ...requires(['registry:read']),

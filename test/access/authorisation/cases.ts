@@ -74,6 +74,28 @@ type Fields = Readonly<Record<string, unknown>>;
 const number = (name: string) => (answer: unknown) => Number((answer as Fields | null)?.[name]) > 0;
 const isKnownKey = (answer: unknown): boolean => (answer as Fields).reason !== 'NOT_FOUND';
 
+const noTokens = { inputTokens: 0, outputTokens: 0 } as const;
+
+const isWithoutErrors = (answer: unknown): boolean =>
+  ((answer as { results?: { error: unknown }[] }).results ?? []).every(({ error }) => error === null);
+
+/** Of a request for a user whom nobody knows, which is looked for after the key. */
+const findsKey = (answer: unknown): boolean => {
+  const { code, path } = (answer ?? {}) as { code?: string; path?: readonly string[] };
+  return code === 'NOT_FOUND' ? path?.[0] === 'userExternalId' : code !== 'VALIDATION_FAILED';
+};
+
+/** The places of a request that name rows. Gateways are spoken for by those alone who registered them. */
+const admitted = (prefix: string, inputOf: (values: Arguments) => Arguments) => {
+  const values = { model: 'none', estimatedInputTokens: 1, estimatedOutputTokens: 1, userExternalId: 'nobody' };
+  const with_ = () => inputOf(values);
+  return {
+    [`${prefix}.keyId`]: row('ApiKey', { with: with_ }),
+    [`${prefix}.key`]: row('ApiKey', { by: 'secret', with: with_ }),
+    [`${prefix}.gatewayId`]: row('Gateway', { with: with_, harmless: () => false }),
+  };
+};
+
 const nodeTypes = [
   'Tenant',
   'FairshareGroup',
@@ -106,6 +128,7 @@ export const scopesOfNodes = {
   Model: 'registry:read',
   UsageRecord: 'usage:read',
   Gateway: 'gateways:read',
+  Lease: 'requests:admit',
   AuditEntry: 'audit:read',
 } as const satisfies Record<NodeType, string>;
 
@@ -156,6 +179,15 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Query.gateway': { rows: { id: row('Gateway') } },
   'Query.gateways': { rows: tenantFilter('Gateway') },
   'Query.capacity': {},
+  'Query.lease': { rows: { id: row('Lease') } },
+  'Query.leases': {
+    rows: {
+      tenantId: row('Tenant', { finds: { type: 'Lease' } }),
+      gatewayId: row('Gateway', { finds: { type: 'Lease' } }),
+    },
+    found: (answer) => (answer as unknown[]).length > 0,
+  },
+  'Query.queuedRequest': { with: () => ({ requestId: 'none' }) },
   'Query.verifyKey': { rows: { 'input.key': row('ApiKey', { by: 'secret' }) }, found: isKnownKey },
   'Query.verifyKeys': {
     rows: { 'inputs.0.key': row('ApiKey', { by: 'secret' }) },
@@ -332,6 +364,24 @@ export const rules: Readonly<Record<string, FieldRule>> = {
     rows: { 'input.gatewayId': row('Gateway', { harmless: () => false }) },
     with: input({ inFlight: 0 }),
   },
+  'Mutation.admitRequest': {
+    rows: admitted('input', (values) => ({ input: values })),
+    found: (answer) => findsKey(answer),
+  },
+  'Mutation.admitRequests': {
+    rows: admitted('input.requests.0', (values) => ({ input: { requests: [values] } })),
+    found: (answer) => findsKey((answer as { results?: { error: unknown }[] }).results?.[0]?.error),
+  },
+  // Leases are held by credentials and not stored: their module's tests have whose they are.
+  'Mutation.renewLease': { rows: { 'input.leaseId': row('Lease') } },
+  'Mutation.renewLeases': { rows: { 'input.leases.0.leaseId': row('Lease') }, found: isWithoutErrors },
+  'Mutation.settleRequest': { rows: { 'input.leaseId': row('Lease') }, with: input(noTokens) },
+  'Mutation.settleRequests': {
+    rows: { 'input.requests.0.leaseId': row('Lease', { with: input({ requests: [noTokens] }) }) },
+    found: isWithoutErrors,
+  },
+  'Mutation.cancelRequest': { rows: { 'input.leaseId': row('Lease') } },
+  'Mutation.cancelRequests': { rows: { 'input.requests.0.leaseId': row('Lease') }, found: isWithoutErrors },
   'Mutation.deregisterGateway': { rows: { 'input.gatewayId': row('Gateway', { harmless: () => false }) } },
   'Mutation.setCapacity': {
     rows: {
@@ -364,6 +414,9 @@ export const shownWithTheirParent: ReadonlySet<string> = new Set([
   'BulkCreatedUser.user',
   'EngineAdmission.engine',
   'RotatedKey.key',
+  'AdmitRequestItemResult.lease',
+  'RenewLeaseItemResult.lease',
+  'SettleRequestItemResult.usageRecord',
   // Whoever came this far holds the scope.
   'AuditChainBreak.entry',
   'ProductPolicyVersion.product',

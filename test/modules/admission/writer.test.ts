@@ -172,13 +172,13 @@ describe('a settlement', () => {
     expect(await leaseIds()).toEqual([]);
   });
 
-  it('that comes late corrects the record once, for the gateway that has the lease', async () => {
+  it('that comes late corrects the record once, for whoever has the lease', async () => {
     const unknown = { statusCode: null, inputTokens: null, outputTokens: null, ttftMs: null, totalMs: null };
     const lease = leaseRow();
     const unsettled = recordOf(lease, { ...unknown, settlement: 'UNSETTLED' });
     await writer.settle(unsettled);
     const figures = recordOf(lease, { outputTokens: 7n, costUsd: new Prisma.Decimal('1.000000000001') });
-    expect(await writer.correct({ ...figures, gatewayId: newId() })).toBeUndefined();
+    expect(await writer.correct({ ...figures, credentialId: 'key:other' })).toBeUndefined();
     expect(await records([lease.id])).toEqual([unsettled]);
     const corrected = { ...figures, settlement: 'LATE', completedAt: unsettled.completedAt } as const;
     const [first, second] = await Promise.all([

@@ -1,0 +1,88 @@
+import { builder } from '../../graph/builder.ts';
+import { runtimeCommand } from '../../graph/commands/runtime-command.ts';
+import { enumValues } from '../../graph/enums.ts';
+import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
+import { UsageAdmissionEnum, UsageRecord } from '../usage/schema.ts';
+import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
+import { admitRequestRules, cancelRequestRules, renewLeaseRules, settleRequestRules } from './input.ts';
+import { admitFields, cancelFields, renewFields, settleFields } from './inputs.ts';
+import { cancellations } from './owner.ts';
+import { Lease } from './schema.ts';
+
+const scopes = [['requests:admit']] as const;
+
+export const CancellationEnum = builder.enumType('RequestCancellation', {
+  description: 'What a cancelled request had.',
+  values: enumValues(cancellations),
+});
+
+runtimeCommand({
+  name: 'admitRequest',
+  description:
+    'Asks for a slot for a request, and waits for it: key, tenant, model, limits and budgets are decided as one, and nothing is taken unless all of them let it pass. The answer is a lease, or the reason why there is none. It is over when your connection ends. Whoever belongs to a tenant asks for the keys of that tenant.',
+  scopes,
+  input: admitRequestRules,
+  fields: admitFields,
+  errors: [AdmissionRefusedError, NotFoundError, AdmissionUnavailableError],
+  run: async ({ admission }, { principal, connection }, input) => ({
+    lease: await admission.admit(principal, input, connection?.closed),
+  }),
+  payload: (t) => ({
+    lease: t.expose('lease', { type: Lease, description: 'The slot. Settle it when the request has ended.' }),
+    queueWaitMs: t.int({
+      description: 'Milliseconds that it waited.',
+      resolve: ({ lease }) => lease.queueWaitMs,
+    }),
+    admission: t.field({
+      type: UsageAdmissionEnum,
+      description: 'How it came to its slot.',
+      resolve: ({ lease }) => lease.admission,
+    }),
+  }),
+});
+
+runtimeCommand({
+  name: 'renewLease',
+  description: 'Holds a slot for longer. Whoever was given the lease can; one that has ended is not found.',
+  scopes,
+  input: renewLeaseRules,
+  fields: renewFields,
+  errors: [NotFoundError, AdmissionUnavailableError],
+  run: async ({ admission }, { principal }, input) => ({ lease: await admission.renew(principal, input) }),
+  payload: (t) => ({ lease: t.expose('lease', { type: Lease, description: 'The lease as it is now.' }) }),
+});
+
+runtimeCommand({
+  name: 'settleRequest',
+  description:
+    'Says what a request used: its slot is free, limits are corrected, and its usage is recorded, once. A second time gives the first record again. After the lease has expired, the record that says so is given its figures, once, and no slot is freed. Whoever was given the lease can.',
+  scopes,
+  input: settleRequestRules,
+  fields: settleFields,
+  errors: [NotFoundError, AdmissionUnavailableError],
+  run: ({ admission }, { principal }, input) => admission.settle(principal, input),
+  payload: (t) => ({
+    usageRecord: t.field({
+      type: UsageRecord,
+      description: 'What was recorded.',
+      resolve: ({ record }) => record,
+    }),
+    isRepeated: t.exposeBoolean('isRepeated', {
+      description: 'Whether it was recorded before, so that these figures were not looked at.',
+    }),
+  }),
+});
+
+runtimeCommand({
+  name: 'cancelRequest',
+  description:
+    'Takes a request back that waits or has just got its slot: everything that it took from limits comes back, and nothing is recorded. Whoever asked for it can.',
+  scopes,
+  input: cancelRequestRules,
+  fields: cancelFields,
+  errors: [NotFoundError, InvalidStateError, AdmissionUnavailableError],
+  run: async ({ admission }, { principal }, input) => ({ cancellation: await admission.cancel(principal, input) }),
+  payload: (t) => ({
+    cancellation: t.expose('cancellation', { type: CancellationEnum, description: 'What it had.' }),
+  }),
+});

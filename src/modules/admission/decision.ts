@@ -1,0 +1,119 @@
+import { isWithin } from '../../access/visibility.ts';
+import { speaksFor } from '../gateways/heartbeats.ts';
+import type { KeyDirectory } from '../keys/directory.ts';
+import type { KeyIdentity } from '../keys/record.ts';
+import { type Refusal as KeyRefusal, refusalOfIdentity } from '../keys/verification.ts';
+import { type CatalogModel, type CatalogState, modelNamed } from './catalog.ts';
+import type { AdmitCall, Caller, NotFound } from './owner.ts';
+import { type Party, partyOf } from './parties.ts';
+import { type AdmissionReason, isAdmissionReason, type RefusalView, refusalFor } from './refusals.ts';
+
+/** The pool of requests for models that the registry does not have. */
+export const unroutedPool = '(unrouted)';
+
+/** Whom a request is for and what it asks for, before limits and slots are looked at. */
+export interface Wish {
+  readonly party: Party;
+  /** Nothing: the registry has none of that name. */
+  readonly model: CatalogModel | undefined;
+  readonly modelName: string;
+  readonly pool: string;
+}
+
+export type Decided =
+  | { readonly wish: Wish }
+  | { readonly notFound: NotFound }
+  | { readonly refusal: RefusalView; readonly tenantId: string | undefined };
+
+const notFound = (type: string, ...path: readonly string[]): { readonly notFound: NotFound } => ({
+  notFound: { outcome: 'NOT_FOUND', type, path },
+});
+
+const keyReasons: Readonly<Partial<Record<KeyRefusal, AdmissionReason>>> = {
+  MALFORMED: 'KEY_MALFORMED',
+  REVOKED: 'KEY_REVOKED',
+  EXPIRED: 'KEY_EXPIRED',
+  SUPERSEDED: 'KEY_SUPERSEDED',
+  DISABLED: 'KEY_DISABLED',
+};
+
+/** The refusal of a key, as a reason not to admit. */
+export function reasonOf(refusal: KeyRefusal): AdmissionReason {
+  const reason = keyReasons[refusal] ?? refusal;
+  if (isAdmissionReason(reason)) return reason;
+  throw new Error(`${refusal} is no reason not to admit.`);
+}
+
+/** Whom a key belongs to, as far as principals are bound to it. */
+export const ownersOf = ({ tenant, user, product, engine, app }: KeyIdentity) => ({
+  tenantId: tenant?.id ?? null,
+  userId: user?.id ?? null,
+  productId: product?.id ?? null,
+  engineId: engine?.id ?? null,
+  appId: app?.id ?? null,
+});
+
+/** Why a request is not admitted, whatever limits and slots there are; asked again of one that waited. */
+export function refusalOfWish({ party, model, modelName }: Wish, now: Date): RefusalView | undefined {
+  const { identity, user } = party;
+  const refusal = refusalOfIdentity(identity, now);
+  if (refusal !== undefined) return refusalFor(reasonOf(refusal));
+  if (user?.status === 'DEACTIVATED') return refusalFor('USER_DEACTIVATED');
+  if (!identity.key.scopes.has('cloud:inference')) return refusalFor('INSUFFICIENT_SCOPE');
+  const allows = (models: readonly string[]) => models.length === 0 || models.includes(modelName);
+  if (!allows(identity.key.allowedModels) || !allows(identity.tenant.allowedModels)) {
+    return refusalFor('MODEL_NOT_ALLOWED');
+  }
+  return model?.isEnabled === false ? refusalFor('MODEL_DISABLED') : undefined;
+}
+
+type Wanted = Pick<AdmitCall, 'caller' | 'keyId' | 'model' | 'userExternalId' | 'gatewayId'>;
+
+/** Finds whom a request is for, and decides what does not depend on limits and slots. */
+export async function decide(
+  directory: KeyDirectory,
+  call: Wanted,
+  catalog: () => CatalogState,
+  clock: () => Date,
+): Promise<Decided> {
+  const identity = await directory.findById(call.keyId);
+  if (identity === undefined || !isWithin(call.caller, ownersOf(identity))) return notFound('key', 'keyId');
+  if (!hasTenant(identity)) return { refusal: refusalFor('TENANT_REQUIRED'), tenantId: undefined };
+  const party = await partyFor(directory, identity, call);
+  if ('notFound' in party) return party;
+  // Taken after everything was looked up: a deadline that passed meanwhile has passed.
+  const state = catalog();
+  if (call.gatewayId !== null && !mayUseGateway(state, call.caller, call.gatewayId))
+    return notFound('gateway', 'gatewayId');
+  const wish = wishOf(party, state, call.model);
+  const refusal = refusalOfWish(wish, clock());
+  return refusal === undefined ? { wish } : { refusal, tenantId: identity.tenant.id };
+}
+
+function wishOf(party: Party, catalog: CatalogState, name: string): Wish {
+  const model = modelNamed(catalog, name);
+  return { party, model, modelName: model?.name ?? name, pool: model?.id ?? unroutedPool };
+}
+
+/** Whether a key belongs to a tenant. */
+export const hasTenant = (identity: KeyIdentity): identity is Party['identity'] => identity.tenant !== null;
+
+async function partyFor(
+  directory: KeyDirectory,
+  identity: Party['identity'],
+  { userExternalId }: Wanted,
+): Promise<Party | ReturnType<typeof notFound>> {
+  if (userExternalId === null) return partyOf(identity, null);
+  // A user's own key is for nobody else.
+  if (identity.user !== null) {
+    return identity.user.externalId === userExternalId ? partyOf(identity, null) : notFound('user', 'userExternalId');
+  }
+  const user = await directory.findUser(identity.tenant.id, userExternalId);
+  return user === undefined ? notFound('user', 'userExternalId') : partyOf(identity, user);
+}
+
+/** Whether a gateway is there, and the caller is the one that registered it. */
+function mayUseGateway({ gateways }: CatalogState, caller: Caller, id: string): boolean {
+  const gateway = gateways.get(id);
+  return gateway !== undefined && !gateway.isGone && speaksFor(caller, gateway);
+}

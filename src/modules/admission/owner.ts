@@ -1,0 +1,173 @@
+import type { Binding, PrincipalKind } from '../../access/principal.ts';
+import type { CacheStatus, UsageAdmission } from '../../database/generated/enums.ts';
+import type { UsageRecordRow } from '../usage/entity.ts';
+import type { RefusalView } from './refusals.ts';
+
+/*
+ * What the one process that decides is asked, and what it answers: plain data both ways, so that another process can
+ * ask as well. Ids are UUIDs, times are milliseconds since 1970.
+ */
+
+/** Who asks: of a principal, what decides what it may. */
+export interface Caller extends Binding {
+  readonly kind: PrincipalKind;
+  readonly credentialId: string;
+}
+
+export const priorities = ['LOW', 'NORMAL', 'HIGH'] as const;
+
+type Priority = (typeof priorities)[number];
+
+/** A request that wants a slot. Its key was looked at already: what is left is what the key and its owners may. */
+export interface AdmitCall {
+  readonly caller: Caller;
+  readonly keyId: string;
+  readonly model: string;
+  readonly estimatedInputTokens: number;
+  readonly estimatedOutputTokens: number;
+  readonly userExternalId: string | null;
+  readonly deadline: number | null;
+  readonly priority: Priority;
+  readonly gatewayId: string | null;
+  readonly requestId: string | null;
+  readonly sessionId: string | null;
+  readonly requestType: string;
+  readonly leaseSeconds: number;
+}
+
+/** A slot that is held. */
+export interface LeaseView {
+  readonly id: string;
+  readonly credentialId: string;
+  readonly tenantId: string;
+  readonly fairshareGroupId: string;
+  readonly keyId: string;
+  readonly userId: string | null;
+  readonly teamId: string | null;
+  readonly appId: string | null;
+  readonly productId: string | null;
+  readonly engineId: string | null;
+  readonly modelId: string | null;
+  readonly modelName: string;
+  readonly gatewayId: string | null;
+  readonly requestId: string;
+  readonly sessionId: string | null;
+  readonly requestType: string;
+  readonly admission: UsageAdmission;
+  readonly estimatedInputTokens: number;
+  readonly estimatedOutputTokens: number;
+  readonly queueWaitMs: number;
+  readonly grantedAt: number;
+  readonly expiresAt: number;
+}
+
+/** Nobody can decide at the moment; the same may be asked again. */
+export interface Unavailable {
+  readonly outcome: 'UNAVAILABLE';
+  readonly message: string;
+  readonly retryAfterMs: number;
+}
+
+export interface NotFound {
+  readonly outcome: 'NOT_FOUND';
+  readonly type: string;
+  readonly path: readonly string[];
+}
+
+interface Refused {
+  readonly outcome: 'REFUSED';
+  readonly refusal: RefusalView;
+}
+
+export type AdmitAnswer =
+  | { readonly outcome: 'ADMITTED'; readonly lease: LeaseView }
+  | Refused
+  | NotFound
+  | Unavailable;
+
+export interface RenewCall {
+  readonly caller: Caller;
+  readonly leaseId: string;
+  /** Null: as long as it was asked for at admission. */
+  readonly leaseSeconds: number | null;
+}
+
+export type RenewAnswer = { readonly outcome: 'RENEWED'; readonly lease: LeaseView } | NotFound | Unavailable;
+
+/** What a request used. */
+export interface SettleCall {
+  readonly caller: Caller;
+  readonly leaseId: string;
+  readonly statusCode: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly images: number;
+  readonly audioSeconds: number;
+  readonly characters: number;
+  readonly ttftMs: number | null;
+  readonly totalMs: number | null;
+  readonly cacheStatus: CacheStatus;
+}
+
+export type SettleAnswer =
+  | { readonly outcome: 'SETTLED'; readonly record: UsageRecordRow; readonly isRepeated: boolean }
+  | NotFound
+  | Unavailable;
+
+export interface CancelCall {
+  readonly caller: Caller;
+  /** One of the two. */
+  readonly leaseId: string | null;
+  readonly requestId: string | null;
+}
+
+export const cancellations = {
+  WITHDRAWN: 'It waited, and has left the queue.',
+  RELEASED: 'It held a slot, which is free again. Nothing is charged or recorded.',
+} as const;
+
+export type Cancellation = keyof typeof cancellations;
+
+export type CancelAnswer =
+  | { readonly outcome: 'CANCELLED'; readonly cancellation: Cancellation }
+  /** It has ended, and its usage was recorded. */
+  | { readonly outcome: 'ENDED'; readonly settlement: string }
+  | NotFound
+  | Unavailable;
+
+export interface QueuedRequestView {
+  readonly requestId: string;
+  readonly modelName: string;
+  readonly tenantId: string;
+  readonly keyId: string;
+  readonly position: number;
+  readonly estimatedWaitMs: number | null;
+  readonly since: number;
+}
+
+/** A heartbeat that a gateway sent, with the leases that it holds. */
+export interface HeldByGateway {
+  readonly gatewayId: string;
+  readonly leaseIds: readonly string[];
+  readonly at: number;
+}
+
+/** What runs and waits, of everything and of each pool. */
+export interface LiveFigures {
+  readonly inFlight: number;
+  readonly queued: number;
+}
+
+/** The one process that decides about slots and counts limits. */
+export interface AdmissionOwner {
+  /** Waits for the slot; whoever gives up waiting aborts. */
+  admit(call: AdmitCall, signal: AbortSignal | undefined): Promise<AdmitAnswer>;
+  renew(call: RenewCall): Promise<RenewAnswer>;
+  settle(call: SettleCall): Promise<SettleAnswer>;
+  cancel(call: CancelCall): Promise<CancelAnswer>;
+  heard(heartbeat: HeldByGateway): Promise<void>;
+  queuedRequest(caller: Caller, requestId: string): Promise<QueuedRequestView | null>;
+  /** Those of these leases that the caller sees. */
+  leasesOf(caller: Caller, ids: readonly string[] | null): Promise<readonly LeaseView[]>;
+  figures(): Promise<LiveFigures>;
+}

@@ -1,0 +1,76 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
+import { type UsageRecordRow, usageRecords } from '../usage/entity.ts';
+import type { Settled } from './batch.ts';
+import type { LateFigures } from './rows.ts';
+import type { AdmissionStore } from './store.ts';
+
+interface Parts {
+  readonly store: AdmissionStore;
+  readonly database: Database;
+  readonly log: Logger;
+}
+
+interface Pending {
+  readonly record: UsageRecordRow;
+  writing: Promise<Settled> | undefined;
+}
+
+const { sql } = Prisma;
+
+/** The records of what has ended: what could not be written waits, and is tried again until it is. */
+export class Records {
+  readonly #parts: Parts;
+  readonly #pending = new Map<string, Pending>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Writes the record of a lease that has ended, once.
+   *
+   * @throws {NotWrittenError} when it is not known whether it was written; it is tried again by itself
+   */
+  add(record: UsageRecordRow): Promise<Settled> {
+    const pending: Pending = { record, writing: undefined };
+    this.#pending.set(record.id, pending);
+    return this.#write(pending);
+  }
+
+  /** The record of this id, which may be on its way. @throws {NotWrittenError} when that could not be written */
+  async find(id: string): Promise<UsageRecordRow | undefined> {
+    const pending = this.#pending.get(id);
+    if (pending !== undefined) return (await (pending.writing ?? this.#write(pending))).record;
+    return this.#parts.database.reader.find(usageRecords, [sql`t.id = ${id}::uuid`]);
+  }
+
+  correct(figures: LateFigures): Promise<Settled | undefined> {
+    return this.#parts.store.correct(figures);
+  }
+
+  /** Tries again what could not be written. */
+  retry(): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.writing === undefined) {
+        this.#write(pending).catch((error: unknown) => {
+          this.#parts.log.warn({ err: error }, 'the usage of a request could not be written yet');
+        });
+      }
+    }
+  }
+
+  #write(pending: Pending): Promise<Settled> {
+    const { record } = pending;
+    const writing = this.#parts.store.settle(record);
+    pending.writing = writing;
+    writing.then(
+      () => this.#pending.delete(record.id),
+      () => {
+        pending.writing = undefined;
+      },
+    );
+    return writing;
+  }
+}

@@ -1,0 +1,309 @@
+import type { Logger } from 'pino';
+import type { Principal } from '../../access/principal.ts';
+import { isWithin } from '../../access/visibility.ts';
+import type { Database } from '../../database/database.ts';
+import type { Clock } from '../../graph/context.ts';
+import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
+import { isGiven } from '../../graph/given.ts';
+import { decodeId, IdProblem } from '../../graph/ids.ts';
+import type { EventBus } from '../../live/event-bus.ts';
+import type { Timers } from '../../live/timers.ts';
+import type { CapacityService } from '../capacity/service.ts';
+import type { GatewayHeartbeats, Pace } from '../gateways/heartbeats.ts';
+import type { KeyDirectory } from '../keys/directory.ts';
+import type { UsageRecorder } from '../keys/usage.ts';
+import { refusalOfCredential, refusalOfPlace } from '../keys/verification.ts';
+import type { Activity } from './activity.ts';
+import { Catalog } from './catalog.ts';
+import { followChanges } from './changes.ts';
+import { ownersOf, reasonOf } from './decision.ts';
+import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
+import type { AdmitRequest, CancelRequest, RenewLease, SettleRequest } from './input.ts';
+import type { LocalOwner } from './local-owner.ts';
+import type {
+  AdmissionOwner,
+  Caller,
+  Cancellation,
+  LeaseView,
+  LiveFigures,
+  NotFound,
+  QueuedRequestView,
+  Unavailable,
+} from './owner.ts';
+import { Ownership } from './ownership.ts';
+import { refusalFor } from './refusals.ts';
+import { Silence } from './silence.ts';
+import type { AdmissionStore } from './store.ts';
+import { takeOver } from './takeover.ts';
+
+declare module '../../graph/context.ts' {
+  interface Services {
+    admission: AdmissionService;
+  }
+}
+
+interface Parts {
+  readonly instanceId: string;
+  readonly database: Database;
+  readonly events: EventBus;
+  readonly capacity: CapacityService;
+  readonly directory: KeyDirectory;
+  readonly keyUsage: UsageRecorder;
+  readonly heartbeats: GatewayHeartbeats;
+  readonly pace: Pace;
+  readonly store: AdmissionStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly activity: Activity;
+}
+
+const keepEveryMs = 250;
+const forgetEveryMs = 600_000;
+
+/** The UUID of a lease; nothing when a gateway names what is none. */
+function leaseIdOf(id: string): string[] {
+  try {
+    return [decodeId('Lease', id)];
+  } catch (error) {
+    if (error instanceof IdProblem) return [];
+    throw error;
+  }
+}
+
+/** Who asks, of a principal. */
+const callerOf = ({ kind, credentialId, tenantId, productId, engineId, userId, appId }: Principal): Caller => ({
+  kind,
+  credentialId,
+  ...(tenantId === undefined ? {} : { tenantId }),
+  ...(productId === undefined ? {} : { productId }),
+  ...(engineId === undefined ? {} : { engineId }),
+  ...(userId === undefined ? {} : { userId }),
+  ...(appId === undefined ? {} : { appId }),
+});
+
+/** Admits requests, and hears what became of them: the way to the one process that decides. */
+export class AdmissionService {
+  readonly #parts: Parts;
+  readonly #ownership: Ownership;
+  readonly #silence: Silence;
+  readonly #stopListening: readonly (() => void)[];
+  #owner: LocalOwner | undefined;
+  #catalog: Catalog | undefined;
+  #isDraining = false;
+  #keeping: NodeJS.Timeout | undefined;
+  #forgetting: NodeJS.Timeout | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const owner = () => this.#owner;
+    const { database, events, directory, heartbeats, log, pace } = parts;
+    this.#silence = new Silence({ ...parts, owner, silenceMs: pace.silenceSeconds * 1_000 });
+    this.#stopListening = [
+      followChanges({ events, directory, owner, log }),
+      heartbeats.onHeartbeat(({ gatewayId, at, leaseIds }) => {
+        this.#owner
+          ?.heard({ gatewayId, at: at.getTime(), leaseIds: leaseIds.flatMap(leaseIdOf) })
+          .catch((error: unknown) => {
+            log.warn({ err: error }, 'leases that a heartbeat named could not be renewed');
+          });
+      }),
+    ];
+    this.#ownership = new Ownership({
+      url: database.url,
+      log,
+      onGained: () => this.#takeOver(),
+      onLost: () => this.#giveUp(),
+    });
+  }
+
+  /** Fulfilled when this process decides, or knows that another one does. */
+  async start(): Promise<void> {
+    this.#keeping = setInterval(() => void this.flush(), keepEveryMs).unref();
+    this.#forgetting = setInterval(() => this.#owner?.review.forgetIdle(), forgetEveryMs).unref();
+    await this.#ownership.start();
+  }
+
+  /** Answers what waits, and takes nothing more; what runs can still be settled. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#owner?.stop();
+  }
+
+  async close(): Promise<void> {
+    this.drain();
+    clearInterval(this.#keeping);
+    clearInterval(this.#forgetting);
+    for (const stop of this.#stopListening) stop();
+    this.#silence.close();
+    await this.flush();
+    this.#owner?.slots.close();
+    this.#catalog?.close();
+    await this.#parts.store.close();
+    await this.#ownership.close();
+    this.#owner = undefined;
+  }
+
+  /** Writes what was counted, and what could not be written before. */
+  async flush(): Promise<void> {
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    owner.records.retry();
+    await owner.counters.flush();
+    owner.ledger.sweep(this.#parts.clock.now().getTime());
+  }
+
+  /** Fulfilled when changes of models, capacity, groups and gateways that were committed before act. */
+  async refreshed(): Promise<void> {
+    await this.#catalog?.refreshed();
+  }
+
+  /**
+   * @throws {AdmissionRefusedError} naming the limit, if one is the reason
+   * @throws {NotFoundError} when the key, the user or the gateway is none that the caller may name
+   * @throws {AdmissionUnavailableError} when nobody can decide at the moment
+   */
+  async admit(principal: Principal, input: AdmitRequest, signal: AbortSignal | undefined): Promise<LeaseView> {
+    const { key, keyId, origin, ipAddress, ...wanted } = input;
+    const place = { origin, ipAddress };
+    const id = isGiven(key) ? await this.#keyOfSecret(principal, key, place) : await this.#keyOfId(keyId ?? '', place);
+    const answer = await this.#decider.admit(
+      {
+        caller: callerOf(principal),
+        keyId: id,
+        model: wanted.model,
+        estimatedInputTokens: wanted.estimatedInputTokens,
+        estimatedOutputTokens: wanted.estimatedOutputTokens,
+        userExternalId: wanted.userExternalId ?? null,
+        deadline: wanted.deadline?.getTime() ?? null,
+        priority: wanted.priority,
+        gatewayId: wanted.gatewayId ?? null,
+        requestId: wanted.requestId ?? null,
+        sessionId: wanted.sessionId ?? null,
+        requestType: wanted.requestType,
+        leaseSeconds: wanted.leaseSeconds,
+      },
+      signal,
+    );
+    if (answer.outcome === 'REFUSED') throw new AdmissionRefusedError(answer.refusal);
+    return answer.outcome === 'ADMITTED' ? answer.lease : raise(answer);
+  }
+
+  /** @throws {NotFoundError} when the caller holds no such lease */
+  async renew(principal: Principal, { leaseId, leaseSeconds }: RenewLease): Promise<LeaseView> {
+    const caller = callerOf(principal);
+    const answer = await this.#decider.renew({ caller, leaseId, leaseSeconds: leaseSeconds ?? null });
+    return answer.outcome === 'RENEWED' ? answer.lease : raise(answer);
+  }
+
+  /** @throws {NotFoundError} when the caller was given no such lease */
+  async settle(principal: Principal, { ttftMs, totalMs, ...figures }: SettleRequest) {
+    const answer = await this.#decider.settle({
+      caller: callerOf(principal),
+      ...figures,
+      ttftMs: ttftMs ?? null,
+      totalMs: totalMs ?? null,
+    });
+    return answer.outcome === 'SETTLED' ? answer : raise(answer);
+  }
+
+  /**
+   * @throws {NotFoundError} when the caller has no such lease, and nothing waits under that request id
+   * @throws {InvalidStateError} when its usage was recorded already
+   */
+  async cancel(principal: Principal, { leaseId, requestId }: CancelRequest): Promise<Cancellation> {
+    const caller = callerOf(principal);
+    const answer = await this.#decider.cancel({ caller, leaseId: leaseId ?? null, requestId: requestId ?? null });
+    if (answer.outcome === 'ENDED') {
+      throw new InvalidStateError('The request has ended, and its usage was recorded.', answer.settlement, ['leaseId']);
+    }
+    return answer.outcome === 'CANCELLED' ? answer.cancellation : raise(answer);
+  }
+
+  /** Where a request stands that the caller asked for and that waits; null when none does. */
+  queuedRequest(principal: Principal, requestId: string): Promise<QueuedRequestView | null> {
+    return this.#owner?.queuedRequest(callerOf(principal), requestId) ?? Promise.resolve(null);
+  }
+
+  /** Of these leases, or of all that are held, those that the caller sees. */
+  leases(principal: Principal, ids: readonly string[] | null): Promise<readonly LeaseView[]> {
+    return this.#owner?.leasesOf(callerOf(principal), ids) ?? Promise.resolve([]);
+  }
+
+  figures(): Promise<LiveFigures> {
+    return this.#owner?.figures() ?? Promise.resolve({ inFlight: 0, queued: 0 });
+  }
+
+  /** The one process that decides. @throws {AdmissionUnavailableError} when it is not this one */
+  get #decider(): AdmissionOwner {
+    if (this.#owner === undefined) {
+      throw new AdmissionUnavailableError('Another server decides, or is about to. Try again in a moment.', 1_000);
+    }
+    return this.#owner;
+  }
+
+  /** The key that a secret opens, if it is accepted. */
+  async #keyOfSecret(
+    principal: Principal,
+    secret: string,
+    place: Pick<AdmitRequest, 'origin' | 'ipAddress'>,
+  ): Promise<string> {
+    const { activity, clock, directory, keyUsage } = this.#parts;
+    const found = await directory.find(secret);
+    if (found === 'MALFORMED') throw new AdmissionRefusedError(refusalFor('KEY_MALFORMED'), ['key']);
+    if (found === 'NOT_FOUND' || !isWithin(principal, ownersOf(found))) throw new NotFoundError('key', ['key']);
+    const now = clock.now();
+    const refusal = refusalOfCredential(found, now) ?? refusalOfPlace(found, place);
+    if (refusal !== undefined) {
+      const reason = reasonOf(refusal);
+      activity.refused(found.tenant?.id, reason);
+      throw new AdmissionRefusedError(refusalFor(reason), ['key']);
+    }
+    keyUsage.note(found, now, secret);
+    return found.key.id;
+  }
+
+  /** A key that a gateway has verified. Where it is used from is looked at if it is said. */
+  async #keyOfId(keyId: string, place: Pick<AdmitRequest, 'origin' | 'ipAddress'>): Promise<string> {
+    if (!isGiven(place.origin) && !isGiven(place.ipAddress)) return keyId;
+    const identity = await this.#parts.directory.findById(keyId);
+    const refusal = identity && refusalOfPlace(identity, place);
+    if (refusal !== undefined) throw new AdmissionRefusedError(refusalFor(reasonOf(refusal)), ['keyId']);
+    return keyId;
+  }
+
+  async #takeOver(): Promise<void> {
+    const { database, events, capacity, log } = this.#parts;
+    const catalog = new Catalog({
+      database,
+      events,
+      capacity,
+      log,
+      onChanged: (state) => this.#owner?.review.configure(state),
+    });
+    this.#catalog = catalog;
+    await catalog.start();
+    this.#owner = await takeOver({
+      ...this.#parts,
+      catalog: () => catalog.state,
+      onGatewayHolds: () => this.#silence.watch(),
+    });
+    this.#silence.watch();
+    if (this.#isDraining) this.#owner.stop();
+  }
+
+  /** What waits is to be asked for again, of whoever decides now. */
+  #giveUp(): void {
+    const owner = this.#owner;
+    this.#owner = undefined;
+    owner?.stop();
+    owner?.slots.close();
+    this.#catalog?.close();
+    this.#catalog = undefined;
+  }
+}
+
+function raise(answer: NotFound | Unavailable): never {
+  if (answer.outcome === 'UNAVAILABLE') throw new AdmissionUnavailableError(answer.message, answer.retryAfterMs);
+  throw new NotFoundError(answer.type, answer.path);
+}

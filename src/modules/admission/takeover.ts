@@ -1,0 +1,30 @@
+import type { Database } from '../../database/database.ts';
+import { unpackReservation } from '../limits/ledger/reservation.ts';
+import { hasTenant } from './decision.ts';
+import { keptCounters, keptLeases } from './kept.ts';
+import { LocalOwner, type LocalOwnerParts } from './local-owner.ts';
+import { gatewayCap, partyOf } from './parties.ts';
+
+/** Makes the owner of what was kept: counters go on, and leases hold their slots until they are renewed or expire. */
+export async function takeOver(parts: LocalOwnerParts & { readonly database: Database }): Promise<LocalOwner> {
+  const { clock, database, directory } = parts;
+  const [counters, leases] = await Promise.all([keptCounters(database, clock.now()), keptLeases(database)]);
+  const identities = await Promise.all(
+    [...new Set(leases.map(({ keyId }) => keyId))].map((id) => directory.findById(id)),
+  );
+  const owner = new LocalOwner(parts);
+  for (const counter of counters) owner.ledger.restore(counter);
+  for (const identity of identities) if (identity && hasTenant(identity)) owner.slots.meet(partyOf(identity, null));
+  for (const row of leases) {
+    const { userId, teamId, productId, gatewayId } = row;
+    const caps = [
+      ...(userId === null ? [] : [`USER:${userId}`]),
+      ...(userId === null || teamId === null ? [] : [`TEAM_USER_SHARE:${teamId}:${userId}`]),
+      ...(teamId === null ? [] : [`TEAM:${teamId}`]),
+      ...(productId === null ? [] : [`PRODUCT:${productId}`]),
+      ...(gatewayId === null ? [] : [gatewayCap(gatewayId)]),
+    ];
+    owner.adopt(row, unpackReservation(row.reservation), caps);
+  }
+  return owner;
+}
