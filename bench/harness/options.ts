@@ -8,8 +8,8 @@ import { postgraphile } from '../contenders/postgraphile.ts';
 
 export const allContenders: readonly Contender[] = [fairlead, fairleadUncached, postgraphile, floor, fastify];
 
-/** With other servers, of what tenants' requests pay for the second fence, and of the scheduler by itself. */
-export const suiteNames = ['peers', 'fence', 'scheduler'] as const;
+/** With other servers, of what tenants pay for the second fence, of the scheduler by itself, and of fairness. */
+export const suiteNames = ['peers', 'fence', 'scheduler', 'fairness'] as const;
 
 export type SuiteName = (typeof suiteNames)[number];
 
@@ -25,6 +25,7 @@ export interface Options {
   readonly connectionCount: number;
   readonly poolSize: number;
   readonly databaseUrl: string | undefined;
+  readonly quick: boolean;
   readonly profile: boolean;
   readonly showStatements: boolean;
   /** Whether bench/RESULTS.md is written. */
@@ -33,7 +34,7 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
-  --suites a,b          comparisons: peers, fence, scheduler (default: all; peers with --only, --operations and --profile)
+  --suites a,b          comparisons: peers, fence, scheduler, fairness (default: all; peers with --only, --operations and --profile)
   --only a,b            servers to measure: fairlead, fairlead-uncached, postgraphile, floor, fastify (default: all)
   --operations a,b      tenant, tenantPage, groups, createTenant, keyPage, keyPageByName, verifyKey,
                         verifySeenKey (default: all)
@@ -42,7 +43,7 @@ export const usage = `npm run bench -- [options]
   --warm-up n           seconds of load before the first one (default 5)
   --connections n       requests in flight (default 16)
   --pool-size n         Postgres connections of every server (default 10)
-  --quick               1 round of 2 seconds after a warm-up of 2
+  --quick               1 round of 2 seconds after a warm-up of 2; fairness at a fifth of its times
   --profile             CPU profile of fairlead (or of --only): where its time goes, by function and by package
   --statements          print the SQL of every operation
   --database-url url    use this empty, migrated database instead of starting a Postgres
@@ -113,6 +114,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     connectionCount: Math.ceil(positive('connections', values.connections, 16)),
     poolSize: Math.ceil(positive('pool-size', values['pool-size'], 10)),
     databaseUrl: values['database-url'],
+    quick,
     profile,
     showStatements: values.statements,
     write:

@@ -37,6 +37,15 @@ function commandLine(): string {
   return ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' ');
 }
 
+function loadOf(suite: SuiteName, options: Options): string {
+  if (suite === 'fairness') return 'one run of each scenario, workers as described below';
+  return (
+    `${options.connectionCount} keep-alive connections, each with one request in flight, to one server at a time; ` +
+    `${options.firstWarmUpSeconds} s of warm-up, then ${options.rounds} rounds of ${options.measureSeconds} s in which ` +
+    'the servers take turns; medians over the rounds'
+  );
+}
+
 async function describeRun(suite: SuiteName, options: Options, postgresVersion: string | undefined): Promise<string> {
   const root = join(benchFolder, '..');
   const hardware = [
@@ -68,9 +77,7 @@ async function describeRun(suite: SuiteName, options: Options, postgresVersion: 
     ...first,
     `- Machine: ${hardware.join(', ')}; servers, Postgres and the load generator share it`,
     `- Versions: ${versions.join(', ')}`,
-    `- Load: ${options.connectionCount} keep-alive connections, each with one request in flight, to one server at a ` +
-      `time; ${options.firstWarmUpSeconds} s of warm-up, then ${options.rounds} rounds of ${options.measureSeconds} s ` +
-      `in which the servers take turns; medians over the rounds`,
+    `- Load: ${loadOf(suite, options)}`,
     `- Servers: one process each, ${options.poolSize} Postgres connections each, NODE_ENV=production`,
     `- Data: ${data[suite]}`,
   ].join('\n');
@@ -103,10 +110,26 @@ const aboutScheduler = `A pair settles a request that runs, at other tokens than
 the next request of that key. So every tenant has requests waiting at all times. CPU is that of the whole process, the
 collection of garbage in other threads included.`;
 
+const aboutFairness = `The two scenarios that Obleth publishes for its own fairness, scored by the same formulas, against one process of the
+program: each worker has one request at a time, which is admitted over HTTP, holds its slot for 250 ms (20 % more or less)
+and is settled with its usage recorded.
+
+- **a heavy and a light group** (8 slots, weights 500 and 50, 32 workers each; the light one starts 10 s earlier, then
+  both for 60 s). PASS: the heavy one completes at least twice as much, the light one is not starved, at most 5 % fail,
+  and the records of usage differ by at most 20 % from what the clients counted. By the weights, the ratio is 10.
+- **tenants that join late** (16 slots, 12 workers each, two of four tenants join after 20 s, 80 s in all). The score is
+  100 × (J − 0.5) / 0.5 for the Jain index J of observed to expected shares from 50 s on, less 10, 20 or 30 when the
+  first three samples in a row with every share within 0.10 of the expected one begin later than 15 s or 30 s after
+  joining, or never come, and less 40 when somebody completes nothing in five samples in a row.
+
+How long a request takes, the weights of the second scenario, and that it has two groups, are ours: they were not
+published.`;
+
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,
   fence: aboutFence,
   scheduler: aboutScheduler,
+  fairness: aboutFairness,
 };
 
 const data: Readonly<Record<SuiteName, string>> = {
@@ -117,6 +140,7 @@ const data: Readonly<Record<SuiteName, string>> = {
   scheduler:
     'one pool of 256 slots, 10 groups, 2 keys a tenant with 2 requests waiting each, weights of 1 to 1,000, three ' +
     'priorities, caps of tenants and keys, a deadline for every request and a lease for every slot',
+  fairness: '5,000 tenants that ask for nothing, and those of the scenario; everything is made over the graph',
 };
 
 export async function writeResults(

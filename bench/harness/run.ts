@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Contender, namePlaceholder, type OperationName } from '../contenders/contender.ts';
+import { runFairnessSuite } from '../suites/fairness.ts';
 import { runFenceSuite } from '../suites/fence.ts';
 import { runSchedulerSuite } from '../suites/scheduler.ts';
 import { onCleanup } from './cleanup.ts';
@@ -10,7 +11,7 @@ import { type BenchDatabase, prepareDatabase } from './database.ts';
 import { pageLength, seededGroupCount, tenantName } from './dataset.ts';
 import { lastOfKeyPage, lastOfKeyPageByName } from './keys.ts';
 import type { LoadOrder, Measurement } from './load-protocol.ts';
-import type { Options } from './options.ts';
+import type { Options, SuiteName } from './options.ts';
 import { type LoadGenerator, type RunningServer, startLoadGenerator, startServer } from './processes.ts';
 import { renderProfile } from './profile.ts';
 import { type ContenderResults, renderStatements, renderTables } from './report.ts';
@@ -170,6 +171,14 @@ async function runPeers(database: BenchDatabase, options: Options): Promise<stri
   return renderTables(results, options.operations);
 }
 
+type SuiteOnDatabase = (database: BenchDatabase, options: Options, report: typeof say) => Promise<string>;
+
+const onDatabase: Readonly<Record<Exclude<SuiteName, 'scheduler'>, SuiteOnDatabase>> = {
+  peers: runPeers,
+  fence: runFenceSuite,
+  fairness: runFairnessSuite,
+};
+
 export async function runBench(options: Options): Promise<void> {
   const { suites } = options;
   // Nothing of the scheduler is in a database.
@@ -181,7 +190,7 @@ export async function runBench(options: Options): Promise<void> {
     let tables: string;
     if (suite === 'scheduler') tables = runSchedulerSuite(options, say);
     else if (database === undefined) throw new Error(`${suite} needs a database`);
-    else tables = suite === 'peers' ? await runPeers(database, options) : await runFenceSuite(database, options, say);
+    else tables = await onDatabase[suite](database, options, say);
     say(`\n${tables}`);
     if (options.write) say(`\nwritten to ${await writeResults(suite, options, database?.version, tables)}`);
   }
