@@ -111,4 +111,4 @@ function table(rows: readonly (readonly string[])[]): readonly string[] {
 }
 
 setInterval(refreshSoon, pollIntervalMs);
-for await (const _ of follow(changes, refreshSoon)) refreshSoon();
+for await (const _ of follow(changes, {}, { onConnected: refreshSoon })) refreshSoon();

@@ -28,7 +28,7 @@ const auditTail = graphql(`
   }
 `);
 
-for await (const { auditTail: entry } of follow(auditTail)) process.stdout.write(`${describe(entry)}\n`);
+for await (const { auditTail: entry } of follow(auditTail, {})) process.stdout.write(`${describe(entry)}\n`);
 
 function describe(entry: AuditTailSubscription['auditTail']): string {
   const { occurredAt, actor, action, target, outcome, errorCode, after } = entry;

@@ -26,6 +26,7 @@ const tenant = z.strictObject({
   organization: z.string().optional(),
   contactEmail: z.string().optional(),
   timeZone: z.string().optional(),
+  synthetic: z.boolean().optional(),
 });
 
 /** What the file of `provision-tenants` describes. What it leaves out is left as it is. */

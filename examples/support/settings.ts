@@ -8,10 +8,12 @@ export const serverUrl = process.env.FAIRLEAD_URL ?? 'http://127.0.0.1:4000';
 
 export const socketUrl = `${serverUrl.replace(/^http/, 'ws')}/graphql`;
 
-/** The credential: FAIRLEAD_KEY, or the root admin key of the server that was started in this folder. */
-export const credential = process.env.FAIRLEAD_KEY ?? readKeyFile();
-
-function readKeyFile(): string {
+/**
+ * The credential: FAIRLEAD_KEY, or the root admin key of the server that was started in this folder. Ask for each
+ * connection, as it may be another one by then.
+ */
+export function credential(): string {
+  if (process.env.FAIRLEAD_KEY !== undefined) return process.env.FAIRLEAD_KEY;
   if (existsSync(keyFile)) return readFileSync(keyFile, 'utf8').trim();
   throw new Error('Set FAIRLEAD_KEY to a key of the server at FAIRLEAD_URL.');
 }

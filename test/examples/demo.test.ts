@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { startTestApp } from '../testkit/app.ts';
+import { eventually } from '../testkit/eventually.ts';
+import { graphql } from '../testkit/generated/gql.ts';
+
+const program = fileURLToPath(new URL('../../examples/demo.ts', import.meta.url));
+const { app, rootKey, operator } = await startTestApp();
+
+const demoLeft = graphql(`
+  query DemoTestLeft {
+    tenants(first: 100) {
+      edges {
+        node {
+          name
+          synthetic
+        }
+      }
+    }
+    fairshareGroups(first: 100) {
+      edges {
+        node {
+          name
+        }
+      }
+    }
+    models(first: 100) {
+      totalCount
+    }
+    apiKeys(first: 100) {
+      totalCount
+    }
+    leases {
+      id
+    }
+    gateways(first: 100) {
+      edges {
+        node {
+          name
+          status
+        }
+      }
+    }
+    usageRecords(first: 1) {
+      totalCount
+    }
+  }
+`);
+
+const left = () => operator.run(demoLeft);
+
+const started: ReturnType<typeof spawn>[] = [];
+afterAll(() => {
+  for (const child of started) child.kill('SIGKILL');
+});
+
+function demo(...args: readonly string[]) {
+  const env = { PATH: process.env.PATH, FAIRLEAD_URL: app.url, FAIRLEAD_KEY: rootKey };
+  const child = spawn(process.execPath, [program, '--tenants', '3', '--rate', '40', ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  started.push(child);
+  const output = { text: '' };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output.text += text;
+    });
+  }
+  return { child, output, exitCode: once(child, 'close').then(([code]) => code as number | null) };
+}
+
+/** What the last of its lines says. */
+const settledIn = (text: string): number => Number([...text.matchAll(/ settled (\d+)/g)].at(-1)?.[1]);
+
+test('the demo admits and settles over HTTP, keeps what it made when it is told to, and uses it again', async () => {
+  const first = demo('--duration', '2', '--keep');
+  expect(await first.exitCode, first.output.text).toBe(0);
+  expect(first.output.text).toContain(`${app.url}/`);
+  expect(first.output.text).not.toContain('failed');
+  const settledFirst = settledIn(first.output.text);
+  expect(settledFirst).toBeGreaterThan(10);
+  const kept = await left();
+  expect(kept.tenants.edges.map(({ node }) => node)).toEqual([
+    { name: 'demo 01 steady', synthetic: true },
+    { name: 'demo 02 noisy neighbour', synthetic: true },
+    { name: 'demo 03 daily wave', synthetic: true },
+  ]);
+  expect(kept.leases).toEqual([]);
+  expect(kept.usageRecords.totalCount).toBe(settledFirst);
+
+  // Ended in the middle of it, with requests that run and wait.
+  const second = demo();
+  await eventually(async () => expect((await left()).leases.length).toBeGreaterThan(3));
+  second.child.kill('SIGINT');
+  expect(await second.exitCode, second.output.text).toBe(0);
+  expect(second.output.text).not.toContain('failed');
+  const { tenants, fairshareGroups, models, apiKeys, leases, gateways, usageRecords } = await left();
+  expect(tenants.edges).toEqual([]);
+  expect(fairshareGroups.edges.map(({ node }) => node.name)).toEqual(['default']);
+  expect([models.totalCount, apiKeys.totalCount, leases]).toEqual([0, 0, []]);
+  expect(new Set(gateways.edges.map(({ node }) => node.status))).toEqual(new Set(['LEFT']));
+  expect(usageRecords.totalCount).toBe(settledFirst + settledIn(second.output.text));
+});
+
+test('says what is wrong with an option, and how it is used', async () => {
+  const { output, exitCode } = demo('--tenants', 'many');
+  expect(await exitCode).toBe(1);
+  expect(output.text).toContain('--tenants is 1 to 100, not many');
+  expect(output.text).toContain('npm run demo');
+});
