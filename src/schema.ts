@@ -2,6 +2,7 @@ import { builder } from './graph/builder.ts';
 import { directives } from './graph/directives.ts';
 import './graph/error-types.ts';
 import './modules/admission/batch-commands.ts';
+import './modules/admission/capacity-schema.ts';
 import './modules/admission/commands.ts';
 import './modules/admission/schema.ts';
 import './modules/apps/commands.ts';

@@ -94,6 +94,11 @@ export class Catalog {
     return this.#state;
   }
 
+  /** Fulfilled when what this process heard of is known; nothing when it is. */
+  get underWay(): Promise<void> | undefined {
+    return this.#reading;
+  }
+
   /** Fulfilled when what was changed before is known. */
   async refreshed(): Promise<void> {
     this.#readAgain();

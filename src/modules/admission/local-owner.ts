@@ -50,6 +50,8 @@ export interface LocalOwnerParts {
   readonly store: AdmissionStore;
   readonly directory: KeyDirectory;
   readonly catalog: () => CatalogState;
+  /** Fulfilled when changes that were heard of are in the catalog; nothing when they are. */
+  readonly catalogUnderWay: () => Promise<void> | undefined;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
@@ -237,8 +239,11 @@ export class LocalOwner implements AdmissionOwner {
   }
 
   figures(): Promise<LiveFigures> {
-    const { inFlight, queued } = this.slots.snapshot();
-    return Promise.resolve({ inFlight, queued });
+    const { inFlight, queued, pools } = this.slots.snapshot();
+    const models = Object.fromEntries(
+      pools.map((pool) => [pool.name, { inFlight: pool.inFlight, queued: pool.queued }]),
+    );
+    return Promise.resolve({ inFlight, queued, models });
   }
 
   /** Takes back what an earlier process had granted. */
@@ -276,7 +281,10 @@ export class LocalOwner implements AdmissionOwner {
 
   async #run(attempt: Attempt): Promise<AdmitAnswer> {
     const { call } = attempt;
-    const { activity, catalog, clock, directory } = this.#parts;
+    const { activity, catalog, catalogUnderWay, clock, directory } = this.#parts;
+    // A gateway that has just been registered, a model that has just been made.
+    const underWay = catalogUnderWay();
+    if (underWay !== undefined) await underWay;
     const look = () => decide(directory, call, catalog, () => clock.now());
     let decided = await look();
     const seeds = 'wish' in decided ? this.counters.seeds(decided.wish.party.stack, this.#now) : undefined;

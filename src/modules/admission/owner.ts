@@ -152,10 +152,15 @@ export interface HeldByGateway {
   readonly at: number;
 }
 
-/** What runs and waits, of everything and of each pool. */
-export interface LiveFigures {
+/** What runs and waits. */
+interface PoolFigures {
   readonly inFlight: number;
   readonly queued: number;
+}
+
+/** What runs and waits in all, and of each model by its id. */
+export interface LiveFigures extends PoolFigures {
+  readonly models: Readonly<Record<string, PoolFigures>>;
 }
 
 /** The one process that decides about slots and counts limits. */

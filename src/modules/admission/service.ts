@@ -231,7 +231,7 @@ export class AdmissionService {
   }
 
   figures(): Promise<LiveFigures> {
-    return this.#owner?.figures() ?? Promise.resolve({ inFlight: 0, queued: 0 });
+    return this.#owner?.figures() ?? Promise.resolve({ inFlight: 0, queued: 0, models: {} });
   }
 
   /** The one process that decides. @throws {AdmissionUnavailableError} when it is not this one */
@@ -286,6 +286,7 @@ export class AdmissionService {
     this.#owner = await takeOver({
       ...this.#parts,
       catalog: () => catalog.state,
+      catalogUnderWay: () => catalog.underWay,
       onGatewayHolds: () => this.#silence.watch(),
     });
     this.#silence.watch();

@@ -35,7 +35,7 @@ const CapacitySettingType = builder.objectRef<CapacitySetting>('CapacitySetting'
 const defaultText = (name: CapacitySettingName): string => capacitySettings[name].default.toLocaleString('en');
 
 /** Each of these has a type of its own, to which what is live can be added. */
-const DeploymentCapacity = builder.objectRef<CapacitySettings>('DeploymentCapacity').implement({
+export const DeploymentCapacity = builder.objectRef<CapacitySettings>('DeploymentCapacity').implement({
   description: 'How many requests may run at once in the whole deployment, whatever their models.',
   fields: (t) => ({
     maxInFlight: t.int({
@@ -96,7 +96,7 @@ export const Capacity = builder.objectRef<CapacitySettings>('Capacity').implemen
   }),
 });
 
-const ModelCapacity = builder.objectRef<ModelCapacityFigures>('ModelCapacity').implement({
+export const ModelCapacity = builder.objectRef<ModelCapacityFigures>('ModelCapacity').implement({
   description: 'How many requests for a model may run at once.',
   fields: (t) => ({
     maxInFlight: t.exposeInt('maxInFlight', { description: 'How many. 0 stops everything new.' }),

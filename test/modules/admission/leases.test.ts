@@ -244,13 +244,19 @@ it('of one more request than there are slots, all sent at once, exactly that man
   const answers = Array.from({ length: 9 }, (_, index) =>
     gate.admit({ keyId, model: model.name, requestId: `race ${index}` }),
   );
-  await eventually(async () => expect(await admission.figures()).toEqual({ inFlight: 8, queued: 1 }));
+  await eventually(async () => expect(await admission.figures()).toMatchObject({ inFlight: 8, queued: 1 }));
+  const { data } = await app.operator.send<{ capacity: object; model: object }, { id: string }>(
+    'query ($id: ID!) { capacity { deployment { inFlight queued } } model(id: $id) { capacity { inFlight queued } } }',
+    { id: model.id },
+  );
+  const live = { inFlight: 8, queued: 1 };
+  expect(data).toEqual({ capacity: { deployment: live }, model: { capacity: live } });
   const first = await Promise.race(answers);
   await gate.settle(first.id);
   const leases = await Promise.all(answers);
   expect(leases.filter(({ admission: how }) => how === 'QUEUED')).toHaveLength(1);
   await Promise.all(leases.filter(({ id }) => id !== first.id).map(({ id }) => gate.settle(id)));
-  expect(await admission.figures()).toEqual({ inFlight: 0, queued: 0 });
+  expect(await admission.figures()).toMatchObject({ inFlight: 0, queued: 0 });
 });
 
 describe('a gateway', () => {
