@@ -24,6 +24,8 @@ const payloadOf = (name: string) => `${name.charAt(0).toUpperCase()}${name.slice
 /** Sends the command, which leaves nothing in the audit log and announces nothing. */
 async function send(name: string, input: CommandInput, caller: Client = app.operator) {
   const events = () => app.app.database.prisma.outboxEvent.count();
+  // What was rejected before is written by and by, each with an event.
+  await app.app.rejections.flush();
   const before = await events();
   const { client, auditRows } = traced(app, caller);
   const answer = await commands.send(client, name, input);
