@@ -1,4 +1,4 @@
-import { Group, Key, NamedCap, Tenant } from './state.ts';
+import { Group, Key, NamedCap, noMaximum, Tenant } from './state.ts';
 
 const defaultWeight = 100;
 const defaultGroup = 'default';
@@ -72,14 +72,14 @@ export class Directory {
   resetTenant(tenant: Tenant): void {
     tenant.isSet = false;
     tenant.weight = defaultWeight;
-    tenant.max = Number.POSITIVE_INFINITY;
+    tenant.max = noMaximum;
     tenant.bounds = {};
   }
 
   resetKey(key: Key): void {
     key.isSet = false;
     key.weight = defaultWeight;
-    key.max = Number.POSITIVE_INFINITY;
+    key.max = noMaximum;
   }
 
   dropGroup(group: Group): void {

@@ -3,7 +3,7 @@ import { Parking } from './parking.ts';
 import { Siblings } from './siblings.ts';
 import { Cap, type Key, Lane, NamedCap, type NodeCap, Pool, type Request, TreeNode } from './state.ts';
 import { type Algorithm, Tree } from './tree.ts';
-import { countAdopted, countEnd, countGrant, countWaiting, lower } from './walks.ts';
+import { countAdopted, countEnd, countGrant, countWaiting, countWithdrawn, lower } from './walks.ts';
 
 export interface PoolEntry {
   readonly pool: Pool;
@@ -33,6 +33,7 @@ export class Dispatcher {
         emptied: () => undefined,
       },
       this.#deployment,
+      0,
     );
     this.#deployment.inside[0] = this.#siblings;
   }
@@ -77,8 +78,8 @@ export class Dispatcher {
     lane.append(request);
     this.#use(lane, 1);
     this.#countQueued(lane, 1);
-    countWaiting(lane.node, 1);
-    if (isFirst) this.#parking.admit(lane, request.arrival);
+    countWaiting(lane.node, request.arrival);
+    if (isFirst) this.#parking.admit(lane, 'new');
   }
 
   /** A request stops waiting. */
@@ -89,7 +90,7 @@ export class Dispatcher {
     if (wasFirst) this.#firstChanged(lane);
     if (lane.first === undefined) this.#parking.abandon(lane);
     this.#countQueued(lane, -1);
-    countWaiting(lane.node, -1);
+    countWithdrawn(lane.node);
     this.#use(lane, -1);
   }
 
@@ -190,7 +191,7 @@ export class Dispatcher {
     const isInLot = lane.waitsFor !== undefined && !lane.isLetOut;
     const node = isInLot ? lane.lotNode : lane.node;
     if (lane.first !== undefined) {
-      if (lane.heapIndex >= 0) node?.lanes?.update(lane, lane.first.arrival);
+      if (lane.heapIndex >= 0) node?.lanes?.update(lane);
       return;
     }
     if (lane.heapIndex >= 0) {

@@ -4,66 +4,105 @@ export interface HeapItem {
   heapIndex: number;
 }
 
+/** By what items are ordered. */
+export interface Order<Item> {
+  keyOf(item: Item): number;
+  /** Whether `a` is before `b`, of two with equal keys; it stays the same while they are in the heap. */
+  isTieBefore(a: Item, b: Item): boolean;
+}
+
 /** Children of one node lie side by side in memory, so a wide heap waits for memory less often than a binary one. */
 const arity = 4;
 
 /**
- * The least first, by key and then by tie; any item can be changed or taken out in O(log n). The heaps on npm search for
+ * The least first, by key and then by the rule for ties; any item can be changed or taken out in O(log n). The heaps on npm search for
  * an item before they remove it, in O(n).
  *
- * Most hold one item, as a tenant with one key or a key with one lane: that one takes no arrays.
+ * Most hold one item or two, as a tenant with few keys or a key with one lane: these take no arrays.
  */
 export class IndexedHeap<Item extends HeapItem> {
-  #only: Item | undefined;
-  #onlyKey = 0;
-  #onlyTie = 0;
+  readonly #order: Order<Item>;
+  #first: Item | undefined;
+  #second: Item | undefined;
+  /** Where all are as soon as there are three, until there are none. */
   #more: Arrays<Item> | undefined;
 
+  constructor(order: Order<Item>) {
+    this.#order = order;
+  }
+
+  get isEmpty(): boolean {
+    return this.#first === undefined && (this.#more === undefined || this.#more.size === 0);
+  }
+
   get size(): number {
-    return this.#only === undefined ? (this.#more?.size ?? 0) : 1;
+    if (this.#first === undefined) return this.#more?.size ?? 0;
+    return this.#second === undefined ? 1 : 2;
   }
 
   /** In no order. */
   get items(): readonly Item[] {
-    return this.#only === undefined ? (this.#more?.items ?? []) : [this.#only];
+    if (this.#first === undefined) return this.#more?.items ?? [];
+    return this.#second === undefined ? [this.#first] : [this.#first, this.#second];
   }
 
   peek(): Item | undefined {
-    return this.#only ?? this.#more?.peek();
+    return this.#first ?? this.#more?.peek();
   }
 
   /** The least key; infinite without items. */
   get leastKey(): number {
-    return this.#only === undefined ? (this.#more?.leastKey ?? Number.POSITIVE_INFINITY) : this.#onlyKey;
+    if (this.#first !== undefined) return this.#order.keyOf(this.#first);
+    return this.#more?.leastKey ?? Number.POSITIVE_INFINITY;
   }
 
-  push(item: Item, key: number, tie: number): void {
-    const only = this.#only;
-    if (only === undefined && (this.#more === undefined || this.#more.size === 0)) {
-      this.#only = item;
-      this.#onlyKey = key;
-      this.#onlyTie = tie;
-      item.heapIndex = 0;
+  push(item: Item): void {
+    const first = this.#first;
+    const second = this.#second;
+    if (first === undefined) {
+      if (this.#more !== undefined && this.#more.size > 0) {
+        this.#more.push(item);
+        return;
+      }
+      this.#first = item;
+    } else if (second === undefined) {
+      this.#second = item;
+      this.#arrange(first, item);
+    } else {
+      this.#more ??= new Arrays(this.#order);
+      this.#more.push(first);
+      this.#more.push(second);
+      this.#more.push(item);
+      this.#first = undefined;
+      this.#second = undefined;
       return;
     }
-    if (only !== undefined) {
-      this.#only = undefined;
-      if (this.#more === undefined) this.#more = new Arrays(only, this.#onlyKey, this.#onlyTie);
-      else this.#more.push(only, this.#onlyKey, this.#onlyTie);
-    }
-    this.#more?.push(item, key, tie);
+    item.heapIndex = 0;
   }
 
-  /** Gives an item of this heap another key; its tie stays. */
-  update(item: Item, key: number): void {
-    if (this.#only === undefined) this.#more?.update(item, key);
-    else this.#onlyKey = key;
+  /** The key of an item of this heap has changed. */
+  update(item: Item): void {
+    const first = this.#first;
+    const second = this.#second;
+    if (first === undefined) this.#more?.update(item);
+    else if (second !== undefined) this.#arrange(first, second);
   }
 
   remove(item: Item): void {
-    if (this.#only === undefined) this.#more?.remove(item);
-    else this.#only = undefined;
+    if (this.#first === undefined) {
+      this.#more?.remove(item);
+    } else {
+      if (this.#first === item) this.#first = this.#second;
+      this.#second = undefined;
+    }
     item.heapIndex = -1;
+  }
+
+  #arrange(first: Item, second: Item): void {
+    const difference = this.#order.keyOf(second) - this.#order.keyOf(first);
+    if (difference > 0 || (difference === 0 && !this.#order.isTieBefore(second, first))) return;
+    this.#first = second;
+    this.#second = first;
   }
 }
 
@@ -73,22 +112,17 @@ export class IndexedHeap<Item extends HeapItem> {
  * Indexes below the size have a value, which the type of an array does not say.
  */
 class Arrays<Item extends HeapItem> {
-  // By index in the heap. Literals of the first item, since empty arrays grow to 17 places at once.
-  readonly #keys: number[];
-  readonly #ties: number[];
-  readonly #slots: number[];
+  readonly #order: Order<Item>;
+  // By index in the heap.
+  readonly #keys: number[] = [];
+  readonly #slots: number[] = [];
   // By slot.
-  readonly #itemOf: (Item | undefined)[];
-  readonly #indexOf: number[];
+  readonly #itemOf: (Item | undefined)[] = [];
+  readonly #indexOf: number[] = [];
   readonly #freeSlots: number[] = [];
 
-  constructor(item: Item, key: number, tie: number) {
-    this.#keys = [key];
-    this.#ties = [tie];
-    this.#slots = [0];
-    this.#itemOf = [item];
-    this.#indexOf = [0];
-    item.heapIndex = 0;
+  constructor(order: Order<Item>) {
+    this.#order = order;
   }
 
   get size(): number {
@@ -108,25 +142,24 @@ class Arrays<Item extends HeapItem> {
     return slot === undefined ? undefined : this.#itemOf[slot];
   }
 
-  push(item: Item, key: number, tie: number): void {
+  push(item: Item): void {
     const slot = this.#freeSlots.pop() ?? this.#itemOf.length;
+    const key = this.#order.keyOf(item);
     this.#itemOf[slot] = item;
     item.heapIndex = slot;
     const index = this.#keys.length;
     this.#keys.push(key);
-    this.#ties.push(tie);
     this.#slots.push(slot);
     this.#indexOf[slot] = index;
-    this.#rise(index, slot, key, tie);
+    this.#rise(index, slot, key);
   }
 
-  update(item: Item, key: number): void {
+  update(item: Item): void {
     const slot = item.heapIndex;
+    const key = this.#order.keyOf(item);
     const index = this.#indexOf[slot] as number;
-    const before = this.#keys[index] as number;
-    const tie = this.#ties[index] as number;
-    if (key < before) this.#rise(index, slot, key, tie);
-    else this.#sink(index, slot, key, tie);
+    if (key < (this.#keys[index] as number)) this.#rise(index, slot, key);
+    else this.#sink(index, slot, key);
   }
 
   remove(item: Item): void {
@@ -136,55 +169,57 @@ class Arrays<Item extends HeapItem> {
     this.#freeSlots.push(removed);
     const slot = this.#slots.pop() as number;
     const key = this.#keys.pop() as number;
-    const tie = this.#ties.pop() as number;
     if (slot === removed) return;
-    const parent = Math.floor((index - 1) / arity);
-    if (index > 0 && this.#isBefore(key, tie, parent)) this.#rise(index, slot, key, tie);
-    else this.#sink(index, slot, key, tie);
+    if (index > 0 && this.#isBefore(key, slot, Math.floor((index - 1) / arity))) this.#rise(index, slot, key);
+    else this.#sink(index, slot, key);
   }
 
-  #isBefore(key: number, tie: number, index: number): boolean {
+  #isBefore(key: number, slot: number, index: number): boolean {
     const other = this.#keys[index] as number;
-    return key < other || (key === other && tie < (this.#ties[index] as number));
+    return key < other || (key === other && this.#isTieBefore(slot, index));
   }
 
-  #place(index: number, slot: number, key: number, tie: number): void {
+  #isTieBefore(slot: number, index: number): boolean {
+    return this.#order.isTieBefore(this.#itemOf[slot] as Item, this.#itemOf[this.#slots[index] as number] as Item);
+  }
+
+  #place(index: number, slot: number, key: number): void {
     this.#slots[index] = slot;
     this.#keys[index] = key;
-    this.#ties[index] = tie;
     this.#indexOf[slot] = index;
   }
 
-  #move(from: number, to: number): void {
-    this.#place(to, this.#slots[from] as number, this.#keys[from] as number, this.#ties[from] as number);
-  }
-
-  #rise(from: number, slot: number, key: number, tie: number): void {
+  #rise(from: number, slot: number, key: number): void {
     let index = from;
     while (index > 0) {
       const parent = Math.floor((index - 1) / arity);
-      if (!this.#isBefore(key, tie, parent)) break;
-      this.#move(parent, index);
+      if (!this.#isBefore(key, slot, parent)) break;
+      this.#place(index, this.#slots[parent] as number, this.#keys[parent] as number);
       index = parent;
     }
-    this.#place(index, slot, key, tie);
+    this.#place(index, slot, key);
   }
 
-  #sink(from: number, slot: number, key: number, tie: number): void {
+  #sink(from: number, slot: number, key: number): void {
     const size = this.#keys.length;
     let index = from;
     for (;;) {
       const first = index * arity + 1;
       if (first >= size) break;
       let least = first;
+      let leastKey = this.#keys[first] as number;
       const end = Math.min(first + arity, size);
       for (let child = first + 1; child < end; child += 1) {
-        if (this.#isBefore(this.#keys[child] as number, this.#ties[child] as number, least)) least = child;
+        const childKey = this.#keys[child] as number;
+        if (childKey > leastKey || (childKey === leastKey && !this.#isTieBefore(this.#slots[child] as number, least)))
+          continue;
+        least = child;
+        leastKey = childKey;
       }
-      if (this.#isBefore(key, tie, least)) break;
-      this.#move(least, index);
+      if (key < leastKey || (key === leastKey && this.#isTieBefore(slot, least))) break;
+      this.#place(index, this.#slots[least] as number, leastKey);
       index = least;
     }
-    this.#place(index, slot, key, tie);
+    this.#place(index, slot, key);
   }
 }

@@ -1,6 +1,6 @@
 import type { Lane, NamedCap, NodeCap, Pool, TreeNode } from './state.ts';
 import { type Algorithm, Tree } from './tree.ts';
-import { countWaiting, lower, raise } from './walks.ts';
+import { countWaiting, countWithdrawn, lower, raise } from './walks.ts';
 
 /** Lanes of one pool that have to wait for one cap, in the order in which they may go on. */
 interface Lot {
@@ -58,11 +58,11 @@ export class Parking {
     }
   }
 
-  /** A lane has a first request, or may have got one that can run. `arrival`: of a request that came just now. */
-  admit(lane: Lane, arrival?: number): void {
+  /** A lane has a first request that came just now, or may have got one that can run. */
+  admit(lane: Lane, first: 'new' | 'waited' = 'waited'): void {
     for (const cap of lane.caps) {
       // Behind those who wait for the cap already; whoever was let out of another lot has waited.
-      if (cap.isFull || (arrival !== undefined && this.#hasWaiting(cap, lane.pool))) {
+      if (cap.isFull || (first === 'new' && this.#hasWaiting(cap, lane.pool))) {
         this.#parkLane(lane, cap);
         this.refill(cap);
         return;
@@ -70,8 +70,8 @@ export class Parking {
     }
     const { lanes, isParked, parent } = lane.node;
     if (lane.first === undefined || lanes === undefined) return;
-    lanes.push(lane, lane.first.arrival, 0);
-    raise(lane.node, arrival);
+    lanes.push(lane);
+    raise(lane.node);
     if (isParked || parent?.isParked === true) this.abandon(lane);
   }
 
@@ -168,13 +168,13 @@ export class Parking {
     if (lane.waitsFor === undefined) {
       lane.waitsFor = cap;
       lane.lotNode = lot.tree.keyNode(lane.key, lane.priority);
-      countWaiting(lane.lotNode, 1);
+      countWaiting(lane.lotNode, lane.first?.arrival ?? 0);
     } else if (lane.isLetOut) {
       this.#takeBack(lane, lot);
     }
     if (lane.lotNode === undefined || lane.first === undefined) return;
-    lane.lotNode.lanes?.push(lane, lane.first.arrival, 0);
-    raise(lane.lotNode, lane.first.arrival);
+    lane.lotNode.lanes?.push(lane);
+    raise(lane.lotNode);
   }
 
   #next({ tree }: Lot): Lane | undefined {
@@ -200,7 +200,7 @@ export class Parking {
       lotNode.lanes?.remove(lane);
       lower(lotNode);
     }
-    countWaiting(lotNode, -1);
+    countWithdrawn(lotNode);
     lane.waitsFor = undefined;
     lane.lotNode = undefined;
     if (lot === undefined || lot.tree.root.isActive) return;

@@ -17,7 +17,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { noteGrant, positionOf } from './position.ts';
 import { blockOf, QueueLimits } from './queue-bounds.ts';
 import { type SchedulerSnapshot, takeSnapshot } from './snapshot.ts';
-import { type Lane, priorities, Request } from './state.ts';
+import { type Lane, noMaximum, priorities, Request } from './state.ts';
 import type { Algorithm } from './tree.ts';
 
 const unbounded = Number.POSITIVE_INFINITY;
@@ -72,7 +72,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#dispatcher = new Dispatcher(options.algorithm);
     this.#limits = new QueueLimits(options, this.#dispatcher);
-    this.#dispatcher.ceiling.max = options.ceiling ?? unbounded;
+    this.#dispatcher.ceiling.max = options.ceiling ?? noMaximum;
   }
 
   /**
@@ -210,7 +210,7 @@ export class Scheduler {
     const totals = { ...this.#totals, held: ceiling.inFlight, queued: this.#dispatcher.queued };
     return takeSnapshot(
       pools.values(),
-      { algorithm, ceiling: ceiling.max === unbounded ? null : ceiling.max, totals },
+      { algorithm, ceiling: ceiling.max === noMaximum ? null : ceiling.max, totals },
       now,
     );
   }
@@ -223,7 +223,7 @@ export class Scheduler {
 
   /** Null: as many as the pools have. */
   setCeiling(ceiling: number | null, now: number): void {
-    this.#dispatcher.ceiling.max = ceiling ?? unbounded;
+    this.#dispatcher.ceiling.max = ceiling ?? noMaximum;
     this.#dispatch(now);
   }
 
@@ -273,7 +273,7 @@ export class Scheduler {
     const tenant = this.#dispatcher.directory.tenant(id);
     tenant.isSet = true;
     tenant.weight = weight;
-    tenant.max = maxInFlight ?? unbounded;
+    tenant.max = maxInFlight ?? noMaximum;
     tenant.bounds = bounds;
     const isMoved = this.#dispatcher.directory.assign(tenant, groupId);
     for (const tree of this.#dispatcher.trees()) {
@@ -302,7 +302,7 @@ export class Scheduler {
     const key = this.#dispatcher.directory.key(id, tenantId);
     key.isSet = true;
     key.weight = weight;
-    key.max = maxInFlight ?? unbounded;
+    key.max = maxInFlight ?? noMaximum;
     for (const tree of this.#dispatcher.trees()) tree.reweighKey(key);
     this.#dispatcher.freed(key);
     this.#dispatch(now);
@@ -326,7 +326,7 @@ export class Scheduler {
   setCap(id: string, max: number | null, now: number): void {
     const cap = this.#dispatcher.directory.cap(id);
     cap.isSet = max !== null;
-    cap.max = max ?? unbounded;
+    cap.max = max ?? noMaximum;
     this.#dispatcher.freed(cap);
     this.#dispatcher.directory.dropCap(cap);
     this.#dispatch(now);

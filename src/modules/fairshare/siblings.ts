@@ -1,4 +1,4 @@
-import { type HeapItem, IndexedHeap } from './indexed-heap.ts';
+import { type HeapItem, IndexedHeap, type Order } from './indexed-heap.ts';
 
 /**
  * Where a member stands among its siblings: in the order of service, ahead of that order since slots are owed to it,
@@ -14,15 +14,12 @@ export abstract class Member implements HeapItem {
   /** Virtual time at which its account begins, and the tokens that were charged since. */
   base = 0;
   charged = 0;
-  /**
-   * Its next turn in virtual time: `base + charged / weight`. Computed from whole tokens each time, so that adding
-   * shares of them does not collect rounding errors and members that are level stay exactly level.
-   */
-  start = 0;
   /** The arrival that made it wait; among equals the earliest is first. */
   arrival = 0;
   /** How many slots it is still owed. */
   owedSlots = 0;
+  /** Which of the siblings inside of it have somebody who asks, a bit for each: so that none of them is looked at in vain. */
+  asking = 0;
   waiting = 0;
   inFlight = 0;
   /** Tokens served in this pool since it became active: estimates of what runs, actual figures of what was settled. */
@@ -31,6 +28,16 @@ export abstract class Member implements HeapItem {
   constructor(weight: number) {
     this.weight = weight;
   }
+
+  /**
+   * Its next turn in virtual time. Computed from whole tokens each time, so that adding shares of them does not collect
+   * rounding errors and members that are level stay exactly level.
+   */
+  get start(): number {
+    return this.base + this.charged / this.weight;
+  }
+
+  abstract get id(): string;
 
   get isAsking(): boolean {
     return this.place === 'ordered' || this.place === 'owed';
@@ -51,6 +58,12 @@ export interface Keeper<Kind extends Member> {
   emptied(owner: Kind): void;
 }
 
+const byStart: Order<Member> = {
+  keyOf: (member) => member.start,
+  isTieBefore: (a, b) => a.arrival < b.arrival || (a.arrival === b.arrival && a.id < b.id),
+};
+const byReturn: Order<Member> = { keyOf: (member) => member.arrival, isTieBefore: (a, b) => a.id < b.id };
+
 /**
  * Start-time fair queueing among members of one level. The virtual time is the start of whoever was served last in
  * order; a member that begins to ask starts at it, or later if it is ahead, and serving it puts its start off by
@@ -67,24 +80,27 @@ export class Siblings<Kind extends Member = Member> {
   readonly #keeper: Keeper<Kind>;
   /** Whose slots they share. */
   readonly #owner: Kind;
-  readonly #ordered = new IndexedHeap<Kind>();
+  readonly #bit: number;
+  readonly #ordered = new IndexedHeap<Kind>(byStart);
   /** By their return. */
   #owed: IndexedHeap<Kind> | undefined;
   /** Idle members whose start is still to come. */
   #ahead: IndexedHeap<Kind> | undefined;
 
-  constructor(keeper: Keeper<Kind>, owner: Kind) {
+  /** `index`: which of its owner's it is. */
+  constructor(keeper: Keeper<Kind>, owner: Kind, index: number) {
     this.#keeper = keeper;
     this.#owner = owner;
+    this.#bit = 1 << index;
   }
 
   get hasAsking(): boolean {
-    return this.#ordered.size > 0 || (this.#owed !== undefined && this.#owed.size > 0);
+    return (this.#owner.asking & this.#bit) !== 0;
   }
 
   /** The start of whoever is next in order; the virtual time when nobody is. */
   get nextStart(): number {
-    return this.#ordered.size === 0 ? this.virtualTime : this.#ordered.leastKey;
+    return this.#ordered.isEmpty ? this.virtualTime : this.#ordered.leastKey;
   }
 
   /** A member's part of the slots, by the weights of those who wait or run. */
@@ -101,9 +117,10 @@ export class Siblings<Kind extends Member = Member> {
       const owedSlots = Math.floor(this.shareOf(member)) - member.inFlight;
       if (owedSlots > 0) {
         member.owedSlots = owedSlots;
-        this.#owed ??= new IndexedHeap();
-        this.#owed.push(member, member.arrival, 0);
+        this.#owed ??= new IndexedHeap<Kind>(byReturn);
+        this.#owed.push(member);
         member.place = 'owed';
+        this.#owner.asking |= this.#bit;
         return;
       }
     }
@@ -129,7 +146,7 @@ export class Siblings<Kind extends Member = Member> {
   /** Moves the virtual time on, as the member that asks is served. */
   select(member: Kind): void {
     // An advance is out of order, and must not make others who come later wait for it.
-    const isAdvance = member.place === 'owed' && (this.#ordered.size > 0 || (this.#owed?.size ?? 0) > 1);
+    const isAdvance = member.place === 'owed' && (!this.#ordered.isEmpty || (this.#owed?.size ?? 0) > 1);
     if (isAdvance || member.start <= this.virtualTime) return;
     this.virtualTime = member.start;
     this.#forgetLevel();
@@ -198,8 +215,8 @@ export class Siblings<Kind extends Member = Member> {
 
   #rest(member: Kind): void {
     if (member.start > this.virtualTime) {
-      this.#ahead ??= new IndexedHeap();
-      this.#ahead.push(member, member.start, member.arrival);
+      this.#ahead ??= new IndexedHeap<Kind>(byStart);
+      this.#ahead.push(member);
       member.place = 'ahead';
     } else {
       this.#forget(member);
@@ -224,21 +241,21 @@ export class Siblings<Kind extends Member = Member> {
   #restart(member: Kind, start: number): void {
     member.base = start;
     member.charged = 0;
-    member.start = start;
   }
 
   #reckon(member: Kind): void {
-    member.start = member.base + member.charged / member.weight;
-    if (member.place === 'ordered') this.#ordered.update(member, member.start);
-    else if (member.place === 'ahead') {
+    if (member.place === 'ordered') {
+      this.#ordered.update(member);
+    } else if (member.place === 'ahead') {
       this.#takeOut(member);
       this.#rest(member);
     }
   }
 
   #putInOrder(member: Kind): void {
-    this.#ordered.push(member, member.start, member.arrival);
+    this.#ordered.push(member);
     member.place = 'ordered';
+    this.#owner.asking |= this.#bit;
   }
 
   #takeOut(member: Kind): void {
@@ -247,5 +264,6 @@ export class Siblings<Kind extends Member = Member> {
     else if (member.place === 'ahead') this.#ahead?.remove(member);
     member.place = 'none';
     member.owedSlots = 0;
+    if (this.#ordered.isEmpty && (this.#owed === undefined || this.#owed.isEmpty)) this.#owner.asking &= ~this.#bit;
   }
 }

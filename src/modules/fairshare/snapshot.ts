@@ -2,7 +2,7 @@ import type { Totals } from './api.ts';
 import type { PoolEntry } from './dispatcher.ts';
 import { grantsPerSecond } from './position.ts';
 import { slotShares } from './slot-shares.ts';
-import { type Cap, type Group, Key, type Lane, type Tenant, type TreeNode } from './state.ts';
+import { type Cap, type Group, Key, type Lane, noMaximum, type Tenant, type TreeNode } from './state.ts';
 import type { Algorithm, Tree } from './tree.ts';
 
 /** What a group, tenant or key has, and what it should have by its weight. */
@@ -77,7 +77,7 @@ type Mutable<Row> = { -readonly [Field in keyof Row]: Row[Field] };
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number =>
   a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 
-const maxOf = ({ max }: Cap): number | null => (max === Number.POSITIVE_INFINITY ? null : max);
+const maxOf = ({ max }: Cap): number | null => (max === noMaximum ? null : max);
 
 const longer = (a: number | null, b: number | null): number | null =>
   a === null ? b : b === null ? a : Math.max(a, b);

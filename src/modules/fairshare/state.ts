@@ -2,7 +2,8 @@
  * What the scheduler remembers. One file, since these refer to each other: requests wait in lanes, lanes belong to
  * nodes of trees, nodes to those who share, and caps know the nodes that they hold back.
  */
-import { type HeapItem, IndexedHeap } from './indexed-heap.ts';
+import type { Run } from './deadlines.ts';
+import { type HeapItem, IndexedHeap, type Order } from './indexed-heap.ts';
 import { Member, type Siblings } from './siblings.ts';
 
 export type Priority = 'HIGH' | 'NORMAL' | 'LOW';
@@ -10,10 +11,13 @@ export type Priority = 'HIGH' | 'NORMAL' | 'LOW';
 /** In the order in which a tenant's requests are served. */
 export const priorities: readonly Priority[] = ['HIGH', 'NORMAL', 'LOW'];
 
+/** More than anybody sets. Not infinite, since V8 keeps such a field in a box of its own, which has to be fetched from memory. */
+export const noMaximum = 2 ** 30;
+
 /** A bound on how much runs at once. It counts also while it is not set, since it may be set while something runs. */
 export class Cap {
   readonly id: string;
-  max = Number.POSITIVE_INFINITY;
+  max = noMaximum;
   inFlight = 0;
 
   constructor(id: string) {
@@ -112,6 +116,9 @@ export type Level = 'DEPLOYMENT' | 'POOL' | 'GROUP' | 'TENANT' | 'KEY';
 
 const none: [] = [];
 
+/** Arrivals of requests are unique. */
+const byFirst: Order<Lane> = { keyOf: ({ first }) => first?.arrival ?? 0, isTieBefore: () => false };
+
 /** One class for all levels, since every decision walks through all of them and should meet one shape of object. */
 export class TreeNode extends Member {
   /** Of a key: the tree that it is in. */
@@ -150,25 +157,24 @@ export class TreeNode extends Member {
     this.priority = priority;
     this.cap = cap;
     this.inside = level === 'KEY' ? none : level === 'TENANT' ? [undefined, undefined, undefined] : [undefined];
-    this.lanes = level === 'KEY' ? new IndexedHeap() : undefined;
+    this.lanes = level === 'KEY' ? new IndexedHeap(byFirst) : undefined;
     this.keyNodes = level === 'TENANT' ? [] : undefined;
     this.queuedByPriority = level === 'TENANT' ? [0, 0, 0] : undefined;
   }
 
+  get id(): string {
+    return this.owner?.id ?? '';
+  }
+
   /** Whether something below it could run, as far as its own cap does not hold it back. */
   get hasAsking(): boolean {
-    if (this.lanes !== undefined) return this.lanes.size > 0;
-    return this.firstAsking !== undefined;
+    return this.lanes === undefined ? this.asking !== 0 : !this.lanes.isEmpty;
   }
 
   /** The siblings inside of the highest priority that ask. */
   get firstAsking(): Siblings<TreeNode> | undefined {
-    const { inside } = this;
-    for (let index = 0; index < inside.length; index += 1) {
-      const siblings = inside[index];
-      if (siblings?.hasAsking) return siblings;
-    }
-    return undefined;
+    // Of the lowest bit that is set.
+    return this.asking === 0 ? undefined : this.inside[31 - Math.clz32(this.asking & -this.asking)];
   }
 }
 
@@ -214,9 +220,13 @@ export class Lane implements HeapItem {
   }
 }
 
-/** A request from when it is queued until its slot is free again. It is in the heap of deadlines or in that of leases. */
+/** A request from when it is queued until its slot is free again. It is among the waits or the leases, if these end. */
 export class Request implements HeapItem {
   heapIndex = -1;
+  /** Where it is among the waits, if it is not in a heap. */
+  run: Run | undefined;
+  /** When it gives up waiting, or its lease ends. */
+  endsAt = 0;
   readonly id: string;
   /** Its place among all requests, in the order in which they came. */
   readonly arrival: number;

@@ -132,7 +132,7 @@ export class Tree implements Keeper<TreeNode> {
     node.parent = parent;
     let siblings = parent.inside[index];
     if (siblings === undefined) {
-      siblings = new Siblings<TreeNode>(this, parent);
+      siblings = new Siblings<TreeNode>(this, parent, index);
       parent.inside[index] = siblings;
     }
     node.siblings = siblings;

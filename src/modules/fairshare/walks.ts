@@ -1,17 +1,12 @@
 /** What an event at a key changes on the way up to the root. */
 import type { TreeNode } from './state.ts';
 
-/**
- * Something below this node could run from now on, so it and what is above it ask among their siblings.
- * `arrival`: of the request that made it wait, unless it waited before.
- */
-export function raise(from: TreeNode, arrival?: number): void {
+/** Something below this node could run from now on, so it and what is above it ask among their siblings. */
+export function raise(from: TreeNode): void {
   for (let node = from; !node.isAsking && !node.isParked; ) {
     const { siblings, parent } = node;
     if (siblings === undefined || parent === undefined) return;
-    const isBack = node.waiting === 1;
-    if (isBack && arrival !== undefined) node.arrival = arrival;
-    siblings.join(node, isBack);
+    siblings.join(node, node.waiting === 1);
     node = parent;
   }
 }
@@ -38,12 +33,21 @@ function changed(node: TreeNode, wasActive: boolean): void {
   }
 }
 
-/** Counts what waits, from a node up to the root; before it is raised, and after it is lowered. */
-export function countWaiting(from: TreeNode, difference: number): void {
+/** Counts a request that waits from now on, from a node up to the root; before the node is raised. */
+export function countWaiting(from: TreeNode, arrival: number): void {
   for (let node: TreeNode | undefined = from; node !== undefined; node = node.parent) {
     const wasActive = node.isActive;
-    node.waiting += difference;
+    node.waiting += 1;
     changed(node, wasActive);
+    if (node.waiting === 1) node.arrival = arrival;
+  }
+}
+
+/** Counts a request that waits no more, from a node up to the root; after the node is lowered. */
+export function countWithdrawn(from: TreeNode): void {
+  for (let node: TreeNode | undefined = from; node !== undefined; node = node.parent) {
+    node.waiting -= 1;
+    changed(node, true);
   }
 }
 
@@ -84,9 +88,11 @@ export function countEnd(key: TreeNode, difference: number): void {
 export function countMoved(moved: TreeNode, from: TreeNode, root: TreeNode, sign: 1 | -1): void {
   for (let node: TreeNode | undefined = from; node !== undefined && node !== root; node = node.parent) {
     const wasActive = node.isActive;
+    const waited = node.waiting > 0;
     node.waiting += sign * moved.waiting;
     node.inFlight += sign * moved.inFlight;
     node.servedTokens += sign * moved.servedTokens;
     changed(node, wasActive);
+    if (!waited) node.arrival = moved.arrival;
   }
 }
