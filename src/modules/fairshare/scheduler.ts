@@ -25,6 +25,8 @@ const granted: Submitted = { outcome: 'GRANTED' };
 const queued: Submitted = { outcome: 'QUEUED' };
 const unknownPool: Refusal = { outcome: 'REFUSED', reason: 'UNKNOWN_POOL' };
 const noCaps: readonly string[] = [];
+/** Requests that wait outlive two collections of the young, each of which would copy a new object. */
+const keptRequests = 256;
 
 /**
  * Every request is charged for one token at least, also one that turns out to have cost nothing: else a tenant whose
@@ -43,6 +45,8 @@ export class Scheduler {
   readonly #dispatcher: Dispatcher;
   readonly #deadlines = new Deadlines();
   readonly #requests = new Map<string, Request>();
+  /** Objects of requests that ended, for those that come next: nothing refers to them any more. */
+  readonly #ended: Request[] = [];
   #grants: Grant[] = [];
   #now = 0;
   #arrivals = 0;
@@ -64,7 +68,7 @@ export class Scheduler {
     const now = this.#now;
     this.#totals.granted += 1;
     this.#deadlines.stopWaiting(request);
-    this.#deadlines.hold(request, now + request.leaseMs);
+    if (request.leaseMs !== undefined) this.#deadlines.hold(request, now + request.leaseMs);
     noteGrant(request.lane.pool, request.charge, now);
     if (request !== this.#subject) this.#grants.push({ id: request.id, waitedMs: now - request.submittedAt });
   };
@@ -99,7 +103,7 @@ export class Scheduler {
       return this.#refuse(refusal);
     }
     const lane = this.#dispatcher.laneOf(entry, key, priorities.indexOf(submission.priority ?? 'NORMAL'), caps);
-    const request = this.#makeRequest(submission, lane, submission.leaseMs ?? unbounded, now);
+    const request = this.#makeRequest(submission, lane, submission.leaseMs, now);
     this.#dispatcher.enqueue(request);
     if (hasSlot) {
       this.#subject = request;
@@ -128,7 +132,7 @@ export class Scheduler {
     }
     const key = this.#dispatcher.directory.key(keyId, tenantId);
     const lane = this.#dispatcher.laneOf(entry, key, priorities.indexOf(priority), caps);
-    const request = this.#makeRequest(adoption, lane, 0, now);
+    const request = this.#makeRequest(adoption, lane, undefined, now);
     this.#dispatcher.adopt(request);
     this.#deadlines.hold(request, expiresAt);
     this.#totals.adopted += 1;
@@ -148,14 +152,15 @@ export class Scheduler {
   cancel(id: string, now: number): 'WITHDRAWN' | 'RELEASED' | undefined {
     const request = this.#requests.get(id);
     if (request === undefined) return undefined;
-    if (request.isHeld) {
+    const { isHeld } = request;
+    if (isHeld) {
       this.#totals.released += 1;
       this.#end(request, atLeastOne(0));
     } else {
       this.#withdraw(request);
     }
     this.#dispatch(now);
-    return request.isHeld ? 'RELEASED' : 'WITHDRAWN';
+    return isHeld ? 'RELEASED' : 'WITHDRAWN';
   }
 
   /** Gives a lease another end. Gives whether it was running. */
@@ -347,23 +352,42 @@ export class Scheduler {
     return request?.isHeld === true ? request : undefined;
   }
 
-  #makeRequest({ id, cost }: Submission | Adoption, lane: Lane, leaseMs: number, submittedAt: number): Request {
+  #makeRequest(
+    { id, cost }: Submission | Adoption,
+    lane: Lane,
+    leaseMs: number | undefined,
+    submittedAt: number,
+  ): Request {
     this.#arrivals += 1;
-    const request = new Request(id, this.#arrivals, submittedAt, leaseMs, lane, atLeastOne(cost));
+    const request = this.#ended.pop() ?? new Request(id, lane);
+    request.id = id;
+    request.lane = lane;
+    request.arrival = this.#arrivals;
+    request.submittedAt = submittedAt;
+    request.leaseMs = leaseMs;
+    request.charge = atLeastOne(cost);
+    request.isHeld = false;
+    request.lotNode = undefined;
     this.#requests.set(id, request);
     return request;
+  }
+
+  #reuse(request: Request): void {
+    if (this.#ended.length < keptRequests) this.#ended.push(request);
   }
 
   #end(request: Request, tokens: number): void {
     this.#deadlines.stopHolding(request);
     this.#requests.delete(request.id);
     this.#dispatcher.end(request, tokens);
+    this.#reuse(request);
   }
 
   #remove(request: Request): void {
     this.#deadlines.stopWaiting(request);
     this.#requests.delete(request.id);
     this.#dispatcher.withdraw(request);
+    this.#reuse(request);
   }
 
   #withdraw(request: Request): void {

@@ -72,6 +72,8 @@ export class Group {
   isSet = false;
   /** Tenants that are in it. */
   tenants = 0;
+  /** Trees that have a node of it. */
+  nodes = 0;
 
   constructor(id: string, weight: number) {
     this.id = id;
@@ -87,6 +89,8 @@ export class Tenant extends NodeCap {
   queued = 0;
   /** Keys that name it. */
   keys = 0;
+  /** Trees that have a node of it. */
+  nodes = 0;
 
   constructor(id: string, weight: number, group: Group) {
     super(id);
@@ -227,26 +231,23 @@ export class Request implements HeapItem {
   run: Run | undefined;
   /** When it gives up waiting, or its lease ends. */
   endsAt = 0;
-  readonly id: string;
+  id: string;
   /** Its place among all requests, in the order in which they came. */
-  readonly arrival: number;
-  readonly submittedAt: number;
-  readonly leaseMs: number;
-  readonly lane: Lane;
+  arrival = 0;
+  submittedAt = 0;
+  /** Undefined: for ever. */
+  leaseMs: number | undefined;
+  lane: Lane;
   /** The tokens that are charged for it. */
-  charge: number;
+  charge = 0;
   isHeld = false;
   previous: Request | undefined;
   next: Request | undefined;
   /** Its key's node in the lot that it waited in, where it was charged as well. */
   lotNode: TreeNode | undefined;
 
-  constructor(id: string, arrival: number, submittedAt: number, leaseMs: number, lane: Lane, charge: number) {
+  constructor(id: string, lane: Lane) {
     this.id = id;
-    this.arrival = arrival;
-    this.submittedAt = submittedAt;
-    this.leaseMs = leaseMs;
     this.lane = lane;
-    this.charge = charge;
   }
 }
