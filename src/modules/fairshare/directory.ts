@@ -5,7 +5,8 @@ const defaultGroup = 'default';
 
 /**
  * Groups, tenants, keys and named caps by their ids. What a request names and nobody has set gets the defaults (weight
- * 100, no cap, group «default»), and is kept only while it is used; so is what was forgotten while it was in use.
+ * 100, no cap, group «default»), and is kept only while it is used or ahead of others for what it took in advance: else
+ * leaving would pay. So is what was removed while it was in use.
  */
 export class Directory {
   readonly groups = new Map<string, Group>();
@@ -83,18 +84,18 @@ export class Directory {
   }
 
   dropGroup(group: Group): void {
-    if (!group.isSet && group.tenants === 0) this.groups.delete(group.id);
+    if (!group.isSet && group.tenants === 0 && group.nodes === 0) this.groups.delete(group.id);
   }
 
   dropTenant(tenant: Tenant): void {
-    if (tenant.isSet || tenant.keys > 0) return;
+    if (tenant.isSet || tenant.keys > 0 || tenant.nodes > 0) return;
     if (!this.tenants.delete(tenant.id)) return;
     tenant.group.tenants -= 1;
     this.dropGroup(tenant.group);
   }
 
   dropKey(key: Key): void {
-    if (key.isSet || key.requests > 0) return;
+    if (key.isSet || key.requests > 0 || key.nodes.some(({ place }) => place === 'ahead')) return;
     if (!this.keys.delete(key.id)) return;
     key.tenant.keys -= 1;
     this.dropTenant(key.tenant);

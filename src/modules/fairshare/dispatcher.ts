@@ -25,7 +25,7 @@ export class Dispatcher {
 
   constructor(algorithm: Algorithm) {
     this.algorithm = algorithm;
-    this.#parking = new Parking(algorithm);
+    this.#parking = new Parking(algorithm, this.directory);
     this.#siblings = new Siblings<TreeNode>(
       {
         slotsOf: () => Math.min(this.ceiling.max, this.#siblings.activeWeight),
@@ -47,7 +47,7 @@ export class Dispatcher {
   makePool(name: string): PoolEntry {
     const pool = new Pool(name);
     pool.max = 0;
-    const tree = new Tree(pool, this.algorithm);
+    const tree = new Tree(pool, this.algorithm, this.directory);
     tree.root.parent = this.#deployment;
     tree.root.siblings = this.#siblings;
     const entry = { pool, tree };

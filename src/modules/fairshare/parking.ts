@@ -1,3 +1,4 @@
+import type { Directory } from './directory.ts';
 import type { Lane, NamedCap, NodeCap, Pool, TreeNode } from './state.ts';
 import { type Algorithm, Tree } from './tree.ts';
 import { countWaiting, countWithdrawn, lower, raise } from './walks.ts';
@@ -21,10 +22,12 @@ interface Lot {
  */
 export class Parking {
   readonly #lots = new Map<NamedCap, Map<Pool, Lot>>();
+  readonly #directory: Directory;
   #algorithm: Algorithm;
 
-  constructor(algorithm: Algorithm) {
+  constructor(algorithm: Algorithm, directory: Directory) {
     this.#algorithm = algorithm;
+    this.#directory = directory;
   }
 
   *trees(): Iterable<Tree> {
@@ -54,7 +57,7 @@ export class Parking {
     if (cap.parked.length === 0 || cap.isFull) return;
     for (const node of cap.parked.splice(0)) {
       node.isParked = false;
-      if (node.hasAsking) raise(node);
+      if (node.hasAsking) raise(node, 'waited');
     }
   }
 
@@ -71,7 +74,7 @@ export class Parking {
     const { lanes, isParked, parent } = lane.node;
     if (lane.first === undefined || lanes === undefined) return;
     lanes.push(lane);
-    raise(lane.node);
+    raise(lane.node, first);
     if (isParked || parent?.isParked === true) this.abandon(lane);
   }
 
@@ -149,7 +152,7 @@ export class Parking {
   #openLot(cap: NamedCap, pool: Pool): Lot {
     const known = this.#lotOf(cap, pool);
     if (known !== undefined) return known;
-    const lot: Lot = { cap, tree: new Tree(pool, this.#algorithm, 'lot'), letOut: 0 };
+    const lot: Lot = { cap, tree: new Tree(pool, this.#algorithm, this.#directory, 'lot'), letOut: 0 };
     const lots = this.#lots.get(cap) ?? new Map<Pool, Lot>();
     lots.set(pool, lot);
     this.#lots.set(cap, lots);
@@ -174,7 +177,7 @@ export class Parking {
     }
     if (lane.lotNode === undefined || lane.first === undefined) return;
     lane.lotNode.lanes?.push(lane);
-    raise(lane.lotNode);
+    raise(lane.lotNode, 'waited');
   }
 
   #next({ tree }: Lot): Lane | undefined {

@@ -1,3 +1,4 @@
+import type { Directory } from './directory.ts';
 import { type Keeper, Siblings } from './siblings.ts';
 import { Group, Key, type Pool, Tenant, TreeNode } from './state.ts';
 import { countMoved, lower, raise } from './walks.ts';
@@ -28,10 +29,12 @@ export class Tree implements Keeper<TreeNode> {
   readonly tenants = new Map<Tenant, TreeNode>();
   /** Not the pool itself but a lot in it, where lanes wait for another cap: it only has their order. */
   readonly #isLot: boolean;
+  readonly #directory: Directory;
   #algorithm: Algorithm;
 
-  constructor(pool: Pool, algorithm: Algorithm, kind: 'pool' | 'lot' = 'pool') {
+  constructor(pool: Pool, algorithm: Algorithm, directory: Directory, kind: 'pool' | 'lot' = 'pool') {
     this.pool = pool;
+    this.#directory = directory;
     this.#algorithm = algorithm;
     this.#isLot = kind === 'lot';
     this.root = new TreeNode('POOL', Math.max(1, pool.max), pool, this.#isLot ? undefined : pool);
@@ -64,6 +67,8 @@ export class Tree implements Keeper<TreeNode> {
     const { owner, parent } = node;
     if (owner instanceof Key) {
       node.servedTokens = 0;
+      node.isParked = false;
+      this.#directory.dropKey(owner);
       if (parent?.keyNodes === undefined || parent.keyNodes.length <= keptKeyNodes) return;
       // The last one takes its place.
       const last = parent.keyNodes.pop();
@@ -73,9 +78,13 @@ export class Tree implements Keeper<TreeNode> {
       }
       unlink(node, owner);
     } else if (owner instanceof Tenant) {
-      this.tenants.delete(owner);
+      if (!this.tenants.delete(owner)) return;
+      owner.nodes -= 1;
+      this.#directory.dropTenant(owner);
     } else if (owner instanceof Group) {
-      this.groups.delete(owner);
+      if (!this.groups.delete(owner)) return;
+      owner.nodes -= 1;
+      this.#directory.dropGroup(owner);
     }
   }
 
@@ -113,19 +122,28 @@ export class Tree implements Keeper<TreeNode> {
       return;
     }
     node.siblings?.remove(node);
-    lower(from);
-    countMoved(node, from, this.root, -1);
     const to = this.#parentOf(tenant);
     this.#putInto(node, to, 0);
     node.siblings?.activate(node);
     countMoved(node, to, this.root, 1);
-    if (node.hasAsking) raise(node);
+    if (node.hasAsking) raise(node, 'waited');
+    // Only now, so that the pool asks all the time and keeps its place among the pools.
+    lower(from);
+    countMoved(node, from, this.root, -1);
   }
 
   setAlgorithm(algorithm: Algorithm): void {
     if (algorithm === this.#algorithm) return;
     this.#algorithm = algorithm;
-    for (const tenant of [...this.tenants.keys()]) this.moveTenant(tenant);
+    // A group waits since the first of its tenants does.
+    const byArrival = [...this.tenants].sort(([, a], [, b]) => a.arrival - b.arrival);
+    for (const [tenant] of byArrival) this.moveTenant(tenant);
+    // Groups that nobody is in now, and were given something in advance.
+    for (const node of [...this.groups.values()]) {
+      if (node.isActive) continue;
+      node.siblings?.remove(node);
+      this.forget(node);
+    }
   }
 
   #putInto(node: TreeNode, parent: TreeNode, index: number): void {
@@ -144,6 +162,7 @@ export class Tree implements Keeper<TreeNode> {
     const made = new TreeNode('TENANT', effectiveWeight(tenant, this.pool), tenant, this.#isLot ? undefined : tenant);
     this.#putInto(made, this.#parentOf(tenant), 0);
     this.tenants.set(tenant, made);
+    tenant.nodes += 1;
     return made;
   }
 
@@ -154,6 +173,7 @@ export class Tree implements Keeper<TreeNode> {
     const made = new TreeNode('GROUP', group.weight, group, undefined);
     this.#putInto(made, this.root, 0);
     this.groups.set(group, made);
+    group.nodes += 1;
     return made;
   }
 }

@@ -1,12 +1,15 @@
 /** What an event at a key changes on the way up to the root. */
 import type { TreeNode } from './state.ts';
 
-/** Something below this node could run from now on, so it and what is above it ask among their siblings. */
-export function raise(from: TreeNode): void {
+/**
+ * Something below this node could run from now on, so it and what is above it ask among their siblings. Only a request
+ * that came just now makes somebody come back: whoever waited for a cap, or was moved, was not idle.
+ */
+export function raise(from: TreeNode, first: 'new' | 'waited'): void {
   for (let node = from; !node.isAsking && !node.isParked; ) {
     const { siblings, parent } = node;
     if (siblings === undefined || parent === undefined) return;
-    siblings.join(node, node.waiting === 1);
+    siblings.join(node, first === 'new' && node.waiting === 1);
     node = parent;
   }
 }

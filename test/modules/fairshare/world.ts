@@ -41,8 +41,27 @@ export type Operation =
 
 const unbounded = Number.POSITIVE_INFINITY;
 
+/** What a trace needs of whoever decides. */
+export type Decides = Pick<
+  Scheduler,
+  | 'submit'
+  | 'settle'
+  | 'cancel'
+  | 'renew'
+  | 'advance'
+  | 'takeGrants'
+  | 'setAlgorithm'
+  | 'setCeiling'
+  | 'setPool'
+  | 'setGroup'
+  | 'setTenant'
+  | 'setKey'
+>;
+
 export class World {
   readonly scheduler: Scheduler;
+  /** Who is told what happens; the scheduler, unless something else is held against it. */
+  readonly #decides: Decides;
   readonly requests = new Map<string, Known>();
   readonly groupOf = new Map<string, string>();
   /** Bounds by what they bound, such as `pool:a`. What is not here has none. */
@@ -55,8 +74,9 @@ export class World {
   now = 1_000;
   #count = 0;
 
-  constructor(scheduler = new Scheduler({ algorithm: 'HIERARCHICAL' })) {
+  constructor(scheduler = new Scheduler({ algorithm: 'HIERARCHICAL' }), decides: Decides = scheduler) {
     this.scheduler = scheduler;
+    this.#decides = decides;
   }
 
   all(state: Known['state']): Known[] {
@@ -76,7 +96,7 @@ export class World {
   submit(asked: Omit<Asked, 'id'>): Known {
     this.#count += 1;
     const request: Known = { ...asked, id: `r${this.#count}`, state: 'WAITING' };
-    const answer = this.scheduler.submit(request, this.now);
+    const answer = this.#decides.submit(request, this.now);
     this.log.push(`${request.id} ${JSON.stringify(answer)}`);
     this.requests.set(request.id, request);
     if (answer.outcome === 'GRANTED') this.#grant(request);
@@ -86,14 +106,14 @@ export class World {
   }
 
   settle(request: Known, tokens: number): void {
-    if (!this.scheduler.settle(request.id, tokens, this.now)) throw new Error(`${request.id} was not running`);
+    if (!this.#decides.settle(request.id, tokens, this.now)) throw new Error(`${request.id} was not running`);
     this.#end(request, 'SETTLED');
     this.#takeGrants();
   }
 
   cancel(request: Known): void {
     const isHeld = request.state === 'HELD';
-    const outcome = this.scheduler.cancel(request.id, this.now);
+    const outcome = this.#decides.cancel(request.id, this.now);
     if (outcome !== (isHeld ? 'RELEASED' : 'WITHDRAWN')) throw new Error(`${request.id} was ${outcome}`);
     if (isHeld) this.#end(request, 'RELEASED');
     else request.state = 'GONE';
@@ -102,7 +122,7 @@ export class World {
 
   advance(byMs: number): void {
     this.now += byMs;
-    const { timedOut, expired } = this.scheduler.advance(this.now);
+    const { timedOut, expired } = this.#decides.advance(this.now);
     this.log.push(`timed out ${timedOut.join()}, expired ${expired.join()}`);
     const waited = this.#granted();
     // Somebody may have been granted a slot, and lost it again, in the same call.
@@ -114,26 +134,26 @@ export class World {
 
   setPool(pool: string, capacity: number, weightPercent = 100): void {
     this.bounds.set(`pool:${pool}`, capacity);
-    this.scheduler.setPool(pool, { capacity, weightPercent }, this.now);
+    this.#decides.setPool(pool, { capacity, weightPercent }, this.now);
     this.#takeGrants();
   }
 
   setCeiling(ceiling: number | null): void {
     this.bounds.set('ceiling', ceiling ?? unbounded);
-    this.scheduler.setCeiling(ceiling, this.now);
+    this.#decides.setCeiling(ceiling, this.now);
     this.#takeGrants();
   }
 
   setTenant(tenantId: string, groupId: string, weight: number, maxInFlight: number | null = null): void {
     this.groupOf.set(tenantId, groupId);
     this.bounds.set(`tenant:${tenantId}`, maxInFlight ?? unbounded);
-    this.scheduler.setTenant(tenantId, { groupId, weight, maxInFlight }, this.now);
+    this.#decides.setTenant(tenantId, { groupId, weight, maxInFlight }, this.now);
     this.#takeGrants();
   }
 
   setKey(keyId: string, weight: number, maxInFlight: number | null = null): void {
     this.bounds.set(`key:${keyId}`, maxInFlight ?? unbounded);
-    this.scheduler.setKey(keyId, { tenantId: tenantOf(keyId), weight, maxInFlight }, this.now);
+    this.#decides.setKey(keyId, { tenantId: tenantOf(keyId), weight, maxInFlight }, this.now);
     this.#takeGrants();
   }
 
@@ -162,7 +182,7 @@ export class World {
       }
       case 'renew': {
         const request = pick(this.all('HELD'), operation.nth);
-        if (request !== undefined) this.scheduler.renew(request.id, this.now + operation.byMs);
+        if (request !== undefined) this.#decides.renew(request.id, this.now + operation.byMs);
         return;
       }
       case 'advance':
@@ -175,7 +195,7 @@ export class World {
         this.setCeiling(operation.ceiling);
         return;
       case 'setGroup':
-        this.scheduler.setGroup(operation.groupId, { weight: operation.weight });
+        this.#decides.setGroup(operation.groupId, { weight: operation.weight });
         return;
       case 'setTenant':
         this.setTenant(operation.tenantId, operation.groupId, operation.weight, operation.maxInFlight);
@@ -187,7 +207,7 @@ export class World {
         this.setCap(operation.cap, operation.max);
         return;
       case 'setAlgorithm':
-        this.scheduler.setAlgorithm(operation.algorithm, this.now);
+        this.#decides.setAlgorithm(operation.algorithm, this.now);
         this.#takeGrants();
         return;
       case 'adopt': {
@@ -224,7 +244,7 @@ export class World {
   }
 
   #granted(): Known[] {
-    return this.scheduler.takeGrants().map(({ id, waitedMs }) => {
+    return this.#decides.takeGrants().map(({ id, waitedMs }) => {
       this.log.push(`${id} granted after ${waitedMs}`);
       return this.#get(id);
     });
@@ -337,8 +357,9 @@ export function live(
   trace: readonly Operation[],
   check: (world: World) => void = () => undefined,
   onGrant: (world: World, request: Known) => void = () => undefined,
+  decides?: Decides,
 ): World {
-  const world = new World();
+  const world = new World(undefined, decides);
   world.onGrant = (request) => onGrant(world, request);
   for (const pool of pools) world.setPool(pool, 3);
   for (const [index, tenant] of tenants.entries()) world.setTenant(tenant, groups[index % 2] ?? '', 100);
