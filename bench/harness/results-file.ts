@@ -107,7 +107,7 @@ that nearly every request meets a connection that was last used for another tena
 CPU is per request, with the fence / without it.`;
 
 const aboutScheduler = `A pair settles a request that runs, at other tokens than estimated, gives its slot to whose turn it is, and submits
-the next request of that key. So every tenant has requests waiting at all times. CPU is that of the whole process, the
+a request of the same tenant. So every tenant has requests waiting at all times. CPU is that of the whole process, the
 collection of garbage in other threads included.`;
 
 const aboutFairness = `The two scenarios that Obleth publishes for its own fairness, scored by the same formulas, against one process of the
@@ -138,8 +138,8 @@ const data: Readonly<Record<SuiteName, string>> = {
     'created rows are deleted after each measurement',
   fence: '5,000 tenants in 10 groups; 100 users in each of the 50 tenants that call, and 10 in each of the others',
   scheduler:
-    'one pool of 256 slots, 10 groups, 2 keys a tenant with 2 requests waiting each, weights of 1 to 1,000, three ' +
-    'priorities, caps of tenants and keys, a deadline for every request and a lease for every slot',
+    'one pool of 256 slots, 10 groups, 3 requests waiting a tenant, each of any of its 2 keys and of three priorities, ' +
+    'weights of 1 to 1,000, caps of tenants and keys, a deadline for every request and a lease for every slot',
   fairness: '5,000 tenants that ask for nothing, and those of the scenario; everything is made over the graph',
 };
 

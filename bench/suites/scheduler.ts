@@ -9,7 +9,7 @@ const capacity = 256;
 const groupCount = 10;
 const keysOfTenant = 2;
 /** At any time. */
-const waitingOfKey = 2;
+const waitingOfTenant = 3;
 const priorities = ['NORMAL', 'NORMAL', 'NORMAL', 'NORMAL', 'HIGH', 'LOW'] as const;
 const pool = 'model';
 /** Between two clocks, so that looking at them costs nothing. */
@@ -30,13 +30,13 @@ interface Load {
   readonly scheduler: Scheduler;
 }
 
-/** Tenants in groups, each with keys that have requests waiting at all times, each key with a priority of its own. */
+/** Tenants in groups that have requests waiting at all times, each of any of their keys and of any priority. */
 function backlog(tenantCount: number): Load {
   const random = makeRandom();
   const scheduler = new Scheduler({ algorithm: 'HIERARCHICAL', ceiling: 10 * capacity });
   scheduler.setPool(pool, { capacity, maxQueued: 10_000_000, maxWaitMs: 60_000 }, 0);
   for (let group = 0; group < groupCount; group += 1) scheduler.setGroup(`group-${group}`, { weight: 50 + 50 * group });
-  const keys: Pick<Submission, 'tenantId' | 'keyId' | 'priority'>[] = [];
+  const keys: Pick<Submission, 'tenantId' | 'keyId'>[] = [];
   for (let tenant = 0; tenant < tenantCount; tenant += 1) {
     const tenantId = `tenant-${tenant}`;
     scheduler.setTenant(
@@ -47,26 +47,27 @@ function backlog(tenantCount: number): Load {
     for (let key = 0; key < keysOfTenant; key += 1) {
       const keyId = `${tenantId}-key-${key}`;
       scheduler.setKey(keyId, { tenantId, weight: 1 + random(1_000), maxInFlight: capacity }, 0);
-      keys.push({ tenantId, keyId, priority: priorities[random(priorities.length)] });
+      keys.push({ tenantId, keyId });
     }
   }
   let now = 0;
   let requests = 0;
   const running: string[] = [];
-  /** Asks with this key; the id of the request says which one it is. */
-  const submit = (index: number): void => {
-    const key = keys[index];
+  /** Asks for this tenant; the id of the request says which one it is. */
+  const submit = (tenant: number): void => {
+    const key = keys[tenant * keysOfTenant + random(keysOfTenant)];
     if (key === undefined) throw new Error('there is no such key');
     requests += 1;
-    const id = `${index}:${requests}`;
+    const id = `${tenant}:${requests}`;
+    const priority = priorities[random(priorities.length)];
     const cost = 100 + random(2_000);
-    const { outcome } = scheduler.submit({ id, pool, ...key, cost, leaseMs: 300_000 }, now);
+    const { outcome } = scheduler.submit({ id, pool, ...key, priority, cost, leaseMs: 300_000 }, now);
     if (outcome === 'GRANTED') running.push(id);
     else if (outcome === 'REFUSED') throw new Error('the load is more than the scheduler takes');
   };
-  for (let count = 0; count < capacity; count += 1) submit(count % keys.length);
-  for (let round = 0; round < waitingOfKey; round += 1)
-    for (let index = 0; index < keys.length; index += 1) submit(index);
+  for (let count = 0; count < capacity; count += 1) submit(count % tenantCount);
+  for (let round = 0; round < waitingOfTenant; round += 1)
+    for (let tenant = 0; tenant < tenantCount; tenant += 1) submit(tenant);
 
   const pair = (): void => {
     now += 0.003;

@@ -38,7 +38,7 @@ function worldOf(algorithm: 'HIERARCHICAL' | 'WEIGHTED', weights: Readonly<Recor
 }
 
 describe('known defects', () => {
-  it('1: a minimum of one slot that is taken from those who have one', () => {
+  it('1: a minimum of one slot is never taken from those who have just one', () => {
     const singlePass = (slots: number, weights: readonly number[]): number[] => {
       const total = weights.reduce((sum, weight) => sum + weight, 0);
       const shares = weights.map((weight) => Math.max(1, Math.floor((slots * weight) / total)));
@@ -55,7 +55,7 @@ describe('known defects', () => {
     expect(slotShares(8, [5_000, 1, 1, 1, 1])).toEqual([4, 1, 1, 1, 1]);
   });
 
-  it('2: with fewer slots than groups, the light one is never a candidate', () => {
+  it('2: with fewer slots than groups, the light one is served by its weight as well', () => {
     // The share of the light one is 0 of 1 slot, and who must stay below its share is never served.
     expect(slotShares(1, [500, 50])).toEqual([1, 0]);
     const world = worldOf('HIERARCHICAL', { heavy: 500, light: 50 });
@@ -67,7 +67,7 @@ describe('known defects', () => {
     expect(order.filter((tenant) => tenant === 'heavy')).toHaveLength(100);
   });
 
-  it('3: a virtual time that is not divided by weight makes a late joiner wait for what others had before', () => {
+  it('3: whoever joins late is served at once, and not after what others had before', () => {
     // Served before: 5,000 by a at weight 500. Whoever joins is put at the served tokens, and scored by its own weight.
     const unweighted = { a: 5_000 / 500, d: 5_000 / 50 };
     const grantsBeforeTheFirst = ((unweighted.d - unweighted.a) * 500) / 10;
