@@ -2,6 +2,8 @@
 export interface Timers {
   /** Calls back once, so long from now; the returned function prevents it. */
   after(delayMs: number, callback: () => void): () => void;
+  /** Milliseconds of a clock that is never set. */
+  nowMs(): number;
 }
 
 /** The longest that one timer of Node can wait. */
@@ -9,6 +11,7 @@ const timeoutMaxMs = 2 ** 31 - 1;
 
 /** Timers of the system. They do not keep the process running. */
 export const systemTimers: Timers = {
+  nowMs: () => performance.now(),
   after: (delayMs, callback) => {
     let timeout: NodeJS.Timeout;
     const wait = (remainingMs: number): void => {

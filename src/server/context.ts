@@ -6,6 +6,7 @@ import type { Authentication, PresentedCredential, RequestOrigin } from '../acce
 import type { Principal } from '../access/principal.ts';
 import type { ClientConnection } from '../graph/context.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
+import type { SharedResults } from '../live/shared-results.ts';
 
 /** What the HTTP server gives to yoga, and yoga to its plugins and to the context of resolvers. */
 export interface ServerContext {
@@ -18,6 +19,8 @@ export interface ServerContext {
   credential?: PresentedCredential;
   /** What it came over. */
   readonly connection?: ClientConnection;
+  /** Of a live subscription: what it gives. */
+  liveResults?: SharedResults;
   /** What was done of the request already. */
   progress?: Progress;
   /** Whether a query or a command was carried out. */

@@ -13,6 +13,8 @@ export class Metrics {
   readonly keyVerifications: Counter<'result'>;
   readonly sockets: Gauge;
   readonly subscriptions: Gauge;
+  readonly liveExecutions: Counter;
+  readonly liveResults: Counter;
 
   constructor({ pool, fencedPool }: Pick<Database, 'pool' | 'fencedPool'>) {
     const registers = [this.registry];
@@ -49,6 +51,16 @@ export class Metrics {
     this.subscriptions = new Gauge({
       name: 'fairlead_subscriptions',
       help: 'Running subscriptions, over WebSocket and SSE.',
+      registers,
+    });
+    this.liveExecutions = new Counter({
+      name: 'fairlead_live_executions_total',
+      help: 'Executions of live subscriptions, each for all subscribers who see the same.',
+      registers,
+    });
+    this.liveResults = new Counter({
+      name: 'fairlead_live_results_total',
+      help: 'Results of live subscriptions that subscribers were sent.',
       registers,
     });
     new Gauge({

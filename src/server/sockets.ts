@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { type ExecutionArgs, GraphQLError, type GraphQLFormattedError, getOperationAST } from 'graphql';
+import { type ExecutionArgs, GraphQLError, getOperationAST } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
@@ -12,9 +12,11 @@ import type { Principal } from '../access/principal.ts';
 import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import { EmitterConnection } from './client-connection.ts';
-import { requestInfo, requestOrigin } from './context.ts';
+import { requestInfo, requestOrigin, type ServerContext } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
+import { formattedError } from './plugins/errors.ts';
 import { carry, type SocketBasis } from './socket-protocol.ts';
+import { socketSink } from './socket-sink.ts';
 import type { GraphParts, Yoga } from './yoga.ts';
 
 /** What is known of a socket once its `connection_init` was accepted. */
@@ -26,6 +28,9 @@ interface SocketExtra extends SocketBasis {
 }
 
 interface EnvelopedArgs extends ExecutionArgs {
+  readonly basis: SocketBasis;
+  readonly id: string;
+  readonly contextValue: Pick<ServerContext, 'liveResults'>;
   readonly run: (args: ExecutionArgs) => unknown;
   readonly follow: (args: ExecutionArgs) => unknown;
   readonly requestId: string;
@@ -97,7 +102,7 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       watchCredential(extra, extra.credential, principal);
       return true;
     },
-    onSubscribe: async ({ extra }, _id, params) => {
+    onSubscribe: async ({ extra }, id, params) => {
       // A socket lives long: its credential may stand for less by now.
       const principal = await principalOf(extra);
       const { credential, info } = extra;
@@ -117,6 +122,8 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
           return errors.map((error: unknown) => presenter.present(error, operationInfo.id));
         }
         const args: EnvelopedArgs = {
+          basis: extra,
+          id,
           schema: enveloped.schema,
           document,
           operationName: params.operationName ?? null,
@@ -138,14 +145,20 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       result.finally(() => running.delete(result));
       return result;
     },
-    subscribe: (args) => attempt(args as EnvelopedArgs, 'follow'),
+    subscribe: async (args) => {
+      const { basis, id, contextValue } = args as EnvelopedArgs;
+      const results = await attempt(args as EnvelopedArgs, 'follow');
+      // Asked for once, for their end: what comes until then is sent past the library, which would write each by itself.
+      contextValue.liveResults?.pushTo(socketSink(basis, id));
+      return results;
+    },
     onNext: (_context, _id, _payload, _args, { data, errors, extensions }) =>
       errors && {
-        errors: errors.map(forSocket),
+        errors: errors.map(formattedError),
         ...(data === undefined ? {} : { data }),
         ...(extensions === undefined ? {} : { extensions }),
       },
-    onError: (_context, _id, _payload, errors) => errors.map(forSocket),
+    onError: (_context, _id, _payload, errors) => errors.map(formattedError),
   });
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -196,12 +209,6 @@ const unknownOperation = (): GraphQLError =>
   new GraphQLError('Could not determine what operation to execute.', {
     extensions: { code: 'OPERATION_RESOLUTION_FAILURE' },
   });
-
-/** An error as it is sent, without what is said in it to the HTTP server. */
-function forSocket(error: GraphQLError): GraphQLFormattedError {
-  const { http: _http, ...extensions } = error.extensions;
-  return { ...error.toJSON(), extensions };
-}
 
 /** A page may open sockets to its own server, and others to those that list them. Programs send no Origin. */
 function originIsAllowed({ headers }: IncomingMessage, allowed: readonly string[]): boolean {

@@ -7,6 +7,7 @@ import type { GraphContext } from '../graph/context.ts';
 import { type CostBudget, CostCalculator } from '../graph/cost.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import type { CredentialWatch } from '../live/credential-watch.ts';
+import { SharedExecutions } from '../live/shared-results.ts';
 import type { ServerContext } from './context.ts';
 import { DirectLane } from './direct-lane.ts';
 import type { Metrics } from './metrics.ts';
@@ -19,6 +20,7 @@ import { useOperationLimits } from './plugins/operation-limits.ts';
 import { useOperations } from './plugins/operations.ts';
 import { useProgress } from './plugins/progress.ts';
 import { useRequestBody } from './plugins/request-body.ts';
+import { useSharedSubscriptions } from './plugins/shared-subscriptions.ts';
 import { useSubscriptionCredentials } from './plugins/subscription-credentials.ts';
 
 /** What the graph needs of the program around it. */
@@ -54,6 +56,10 @@ export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
   });
   const operations = new Operations({ meter, presenter, metrics });
   const lane = new DirectLane({ config: config.http, schema, authenticator, operations, metrics, program });
+  const shared = new SharedExecutions({
+    onExecuted: () => metrics.liveExecutions.inc(),
+    onDelivered: () => metrics.liveResults.inc(),
+  });
   const yoga = createYoga<ServerContext, GraphContext>({
     schema,
     graphqlEndpoint: '/graphql',
@@ -84,6 +90,7 @@ export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
       useProgress(presenter),
       useRequestBody(config.http.maxBodyBytes),
       useOperationLimits(config.graph),
+      useSharedSubscriptions({ shared, presenter, program }),
       useSubscriptionCredentials(parts.credentialWatch),
       useErrors(presenter),
       useCost(meter),

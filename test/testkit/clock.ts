@@ -29,6 +29,10 @@ export class TestClock implements Clock, Timers {
     this.#now = end;
   }
 
+  nowMs(): number {
+    return this.#now;
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const alarm = { at: this.#now + Math.max(0, delayMs), ring: callback };
     this.#alarms.add(alarm);
@@ -47,6 +51,10 @@ export class TestClock implements Clock, Timers {
 export class RunningClock extends TestClock {
   override now(): Date {
     return new Date();
+  }
+
+  override nowMs(): number {
+    return systemTimers.nowMs();
   }
 
   override after(delayMs: number, callback: () => void): () => void {

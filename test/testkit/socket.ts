@@ -112,6 +112,15 @@ export class Socket {
     return this.closed;
   }
 
+  /** Reads nothing until `resume`, as a client does that cannot keep up. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Vanishes as a client does whose machine lost its power. */
   terminate(): void {
     this.#socket.terminate();

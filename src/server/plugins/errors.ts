@@ -1,4 +1,4 @@
-import { type ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { GraphContext } from '../../graph/context.ts';
@@ -40,6 +40,12 @@ export class ErrorPresenter {
     if (result.errors === undefined) return result;
     return { ...result, errors: result.errors.map((error) => this.present(error, requestId)) };
   }
+}
+
+/** An error as it is sent, without what is said in it to the HTTP server. */
+export function formattedError(error: GraphQLError): GraphQLFormattedError {
+  const { http: _http, ...extensions } = error.extensions;
+  return { ...error.toJSON(), extensions };
 }
 
 /** Where in the operation and in the answer it happened. */

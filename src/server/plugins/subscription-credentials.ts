@@ -15,7 +15,8 @@ export const useSubscriptionCredentials = (watch: CredentialWatch): Plugin<Graph
       const { credential, principal } = args.contextValue;
       if (!isAsyncIterable(result) || credential === undefined) return;
       const guarded = new GuardedResults(result[Symbol.asyncIterator]());
-      guarded.watchedBy((onEnd) => watch.watch(credential, principal, onEnd));
+      const watched = guarded.watchedBy((onEnd) => watch.watch(credential, principal, onEnd));
+      args.contextValue.liveResults?.holdWhile(() => watched.settled());
       setResult(guarded);
     },
   }),
@@ -40,13 +41,15 @@ class GuardedResults<Result> implements AsyncIterableIterator<Result, undefined>
     this.#results = results;
   }
 
-  watchedBy(watch: (onEnd: (end: CredentialEnd) => void) => Watched): void {
-    this.#watched = watch((end) => {
+  watchedBy(watch: (onEnd: (end: CredentialEnd) => void) => Watched): Watched {
+    const watched = watch((end) => {
       this.#end = endedError(end);
       if (this.#waiting === undefined) return;
       this.#waiting.reject(this.#end);
       this.#stop();
     });
+    this.#watched = watched;
+    return watched;
   }
 
   [Symbol.asyncIterator](): this {
