@@ -8,8 +8,8 @@ import { postgraphile } from '../contenders/postgraphile.ts';
 
 export const allContenders: readonly Contender[] = [fairlead, fairleadUncached, postgraphile, floor, fastify];
 
-/** With other servers, of what tenants pay for the second fence, of the scheduler by itself, and of fairness. */
-export const suiteNames = ['peers', 'fence', 'scheduler', 'fairness'] as const;
+/** With other servers, of what tenants pay for the second fence, of the scheduler by itself, of fairness, and of live snapshots. */
+export const suiteNames = ['peers', 'fence', 'scheduler', 'fairness', 'fanout'] as const;
 
 export type SuiteName = (typeof suiteNames)[number];
 
@@ -34,7 +34,7 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
-  --suites a,b          comparisons: peers, fence, scheduler, fairness (default: all; peers with --only, --operations and --profile)
+  --suites a,b          comparisons: peers, fence, scheduler, fairness, fanout (default: all; peers with --only, --operations and --profile)
   --only a,b            servers to measure: fairlead, fairlead-uncached, postgraphile, floor, fastify (default: all)
   --operations a,b      tenant, tenantPage, groups, createTenant, keyPage, keyPageByName, verifyKey,
                         verifySeenKey (default: all)

@@ -125,11 +125,23 @@ and is settled with its usage recorded.
 How long a request takes, the weights of the second scenario, and that it has two groups, are ours: they were not
 published.`;
 
+const aboutFanout = `Both servers send the same snapshots to clients of another process, over graphql-transport-ws:
+
+- **fairlead** with authentication, scopes, cost and limits on; its subscribers use ten keys that see the same;
+- **graphql-ws + pub/sub**: graphql-ws with yoga's \`createPubSub\`, as their documentation puts them together, without
+  authentication and limits.
+
+The CPU time is that of the whole process of the server, less what it takes with the same subscribers while nothing is
+published. The age of a result is from the moment that its snapshot
+describes to when a client has read it. The longest block is the longest time for which the server's event loop did
+nothing else.`;
+
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,
   fence: aboutFence,
   scheduler: aboutScheduler,
   fairness: aboutFairness,
+  fanout: aboutFanout,
 };
 
 const data: Readonly<Record<SuiteName, string>> = {
@@ -141,6 +153,7 @@ const data: Readonly<Record<SuiteName, string>> = {
     'one pool of 256 slots, 10 groups, 3 requests waiting a tenant, each of any of its 2 keys and of three priorities, ' +
     'weights of 1 to 1,000, caps of tenants and keys, a deadline for every request and a lease for every slot',
   fairness: '5,000 tenants that ask for nothing, and those of the scenario; everything is made over the graph',
+  fanout: 'snapshots of 100 tenants in 5 groups and 5 pools, with 200 keys, of which each differs from the one before',
 };
 
 export async function writeResults(

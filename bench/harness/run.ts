@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Contender, namePlaceholder, type OperationName } from '../contenders/contender.ts';
 import { runFairnessSuite } from '../suites/fairness.ts';
+import { runFanoutSuite } from '../suites/fanout.ts';
 import { runFenceSuite } from '../suites/fence.ts';
 import { runSchedulerSuite } from '../suites/scheduler.ts';
 import { onCleanup } from './cleanup.ts';
@@ -177,6 +178,7 @@ const onDatabase: Readonly<Record<Exclude<SuiteName, 'scheduler'>, SuiteOnDataba
   peers: runPeers,
   fence: runFenceSuite,
   fairness: runFairnessSuite,
+  fanout: runFanoutSuite,
 };
 
 export async function runBench(options: Options): Promise<void> {

@@ -1,0 +1,49 @@
+/** What the suite says to the measured server and to the clients, which are processes of their own. */
+
+/** To a server. */
+export type ServerOrder =
+  | { readonly kind: 'publish'; readonly everyMs: number }
+  | { readonly kind: 'pause' }
+  /** Begins to measure anew. */
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'report' }
+  /** Collects garbage, then tells how much is left. */
+  | { readonly kind: 'heap' };
+
+export interface ServerReport {
+  readonly cpuMicroseconds: number;
+  /** Nothing else was done for this long at the most, in milliseconds. */
+  readonly longestBlockMs: number;
+  readonly heapBytes: number;
+}
+
+/** To the clients. */
+export type ClientOrder =
+  | {
+      readonly kind: 'connect';
+      readonly url: string;
+      readonly count: number;
+      /** One for each credential; sockets take them in turns. */
+      readonly connectionParams: readonly object[];
+      readonly query: string;
+    }
+  | { readonly kind: 'measure'; readonly ms: number }
+  | { readonly kind: 'disconnect' }
+  /** Connects, subscribes, waits for a result and goes, so many times. */
+  | {
+      readonly kind: 'churn';
+      readonly url: string;
+      readonly count: number;
+      readonly connectionParams: object;
+      readonly query: string;
+    };
+
+export interface Deliveries {
+  readonly count: number;
+  readonly bytesEach: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+export type Reply<Value> = { readonly value: Value } | { readonly failure: string };

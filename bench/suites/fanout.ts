@@ -1,0 +1,268 @@
+/** What it takes to send live snapshots to thousands: this server beside graphql-ws with yoga's pub/sub. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fairlead } from '../contenders/fairlead.ts';
+import { type DocumentName, documents } from '../fanout/data.ts';
+import type { ClientOrder, Deliveries, Reply, ServerOrder, ServerReport } from '../fanout/protocol.ts';
+import { onCleanup } from '../harness/cleanup.ts';
+import type { BenchDatabase } from '../harness/database.ts';
+import type { Options } from '../harness/options.ts';
+import { benchFolder } from '../harness/processes.ts';
+import { ratio, table, whole } from '../harness/report.ts';
+import { median } from '../harness/statistics.ts';
+
+/** A process that obeys, one order at a time. */
+class Obedient<Order extends object> {
+  readonly #child: ChildProcess;
+  readonly stop: () => Promise<void>;
+
+  constructor(script: string, environment: Readonly<Record<string, string>> = {}) {
+    this.#child = fork(join(benchFolder, script), {
+      execPath: process.execPath,
+      execArgv: ['--expose-gc'],
+      cwd: benchFolder,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ...environment },
+    });
+    this.stop = onCleanup(async () => {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+      const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+      this.#child.kill('SIGKILL');
+      await ended;
+    });
+  }
+
+  /** What it says next. */
+  said<Value>(): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const onExit = (): void => reject(new Error('a process of the bench ended'));
+      this.#child.once('exit', onExit);
+      this.#child.once('message', (reply: Reply<Value>) => {
+        this.#child.off('exit', onExit);
+        if ('failure' in reply) reject(new Error(reply.failure));
+        else resolve(reply.value);
+      });
+    });
+  }
+
+  tell<Value = undefined>(order: Order): Promise<Value> {
+    const answer = this.said<Value>();
+    this.#child.send(order);
+    return answer;
+  }
+}
+
+type FanoutServer = Obedient<ServerOrder>;
+type Clients = Obedient<ClientOrder>;
+
+interface Contestant {
+  readonly name: string;
+  readonly server: FanoutServer;
+  readonly url: string;
+  readonly connectionParams: readonly object[];
+}
+
+const keyCount = 10;
+
+async function startFairlead(database: BenchDatabase): Promise<Contestant> {
+  const scratchFolder = await mkdtemp(join(tmpdir(), 'fairlead-bench-'));
+  onCleanup(() => rm(scratchFolder, { recursive: true, force: true }));
+  const environment = fairlead.environment({ databaseUrl: database.url, port: 0, poolSize: 10, scratchFolder });
+  const server: FanoutServer = new Obedient('servers/fanout-fairlead.ts', {
+    ...environment,
+    PORT: '0',
+    FAIRLEAD_PEPPERS: `1:${randomBytes(32).toString('hex')}`,
+  });
+  const url = await server.said<string>();
+  const makeKey = async (): Promise<object> => {
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...fairlead.headers },
+      body: JSON.stringify({
+        query: `mutation { createKey(input: { kind: ADMIN, name: "dashboard", scopes: ["fairshare:read"] }) {
+          ... on CreateKeyPayload { secret { value } } ... on UserError { message } } }`,
+      }),
+    });
+    const text = await response.text();
+    const secret = /"value":"([^"]+)"/.exec(text)?.[1];
+    if (secret === undefined) throw new Error(`no key could be made: ${text}`);
+    return { authorization: `Bearer ${secret}` };
+  };
+  const connectionParams = await Promise.all(Array.from({ length: keyCount }, makeKey));
+  return { name: 'fairlead', server, url, connectionParams };
+}
+
+async function startPlain(): Promise<Contestant> {
+  const server: FanoutServer = new Obedient('servers/fanout-plain.ts');
+  return { name: 'graphql-ws + pub/sub', server, url: await server.said<string>(), connectionParams: [{}] };
+}
+
+interface Load {
+  readonly subscribers: number;
+  readonly everyMs: number;
+  readonly document: DocumentName;
+}
+
+interface Measured extends Deliveries {
+  readonly cpuUsEach: number;
+  /** Of one core. */
+  readonly cpuShare: number;
+  readonly longestBlockMs: number;
+}
+
+const warmUpSubscribers = 20;
+
+/** Until what is executed for each snapshot is compiled, which in a short measurement would be most of it. */
+async function warmUp(
+  { server, url, connectionParams }: Contestant,
+  clients: Clients,
+  { document }: Load,
+  { firstWarmUpSeconds }: Options,
+): Promise<void> {
+  await server.tell({ kind: 'publish', everyMs: 100 });
+  await clients.tell({ kind: 'connect', url, count: warmUpSubscribers, connectionParams, query: documents[document] });
+  await clients.tell({ kind: 'measure', ms: firstWarmUpSeconds * 1_000 });
+  await clients.tell({ kind: 'disconnect' });
+  await server.tell({ kind: 'pause' });
+}
+
+const idleMs = 3_000;
+
+/** The part of a core that the server takes with its subscribers while nothing is published. */
+async function idle(server: FanoutServer): Promise<number> {
+  await delay(500);
+  await server.tell({ kind: 'reset' });
+  const startedAt = performance.now();
+  await delay(idleMs);
+  const { cpuMicroseconds } = await server.tell<ServerReport>({ kind: 'report' });
+  return cpuMicroseconds / ((performance.now() - startedAt) * 1_000);
+}
+
+async function measure(
+  contestant: Contestant,
+  clients: Clients,
+  load: Load,
+  options: Options,
+): Promise<readonly Measured[]> {
+  const { server, url, connectionParams } = contestant;
+  const { subscribers, everyMs, document } = load;
+  const { measureSeconds, rounds } = options;
+  await warmUp(contestant, clients, load, options);
+  await clients.tell({ kind: 'connect', url, count: subscribers, connectionParams, query: documents[document] });
+  const idleShare = await idle(server);
+  await server.tell({ kind: 'publish', everyMs });
+  await clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 });
+  const measured: Measured[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    await server.tell({ kind: 'reset' });
+    const startedAt = performance.now();
+    const deliveries = await clients.tell<Deliveries>({ kind: 'measure', ms: measureSeconds * 1_000 });
+    const { cpuMicroseconds, longestBlockMs } = await server.tell<ServerReport>({ kind: 'report' });
+    const elapsedUs = (performance.now() - startedAt) * 1_000;
+    measured.push({
+      ...deliveries,
+      longestBlockMs,
+      cpuUsEach: (cpuMicroseconds - idleShare * elapsedUs) / deliveries.count,
+      cpuShare: cpuMicroseconds / elapsedUs,
+    });
+  }
+  await clients.tell({ kind: 'disconnect' });
+  await server.tell({ kind: 'pause' });
+  return measured;
+}
+
+const middle = (measured: readonly Measured[], pick: (one: Measured) => number): number => median(measured.map(pick));
+
+/** Slow enough for the plain server to keep up with: what is compared is the work, not what overload makes of it. */
+const comparisons: readonly Load[] = [
+  { subscribers: 500, everyMs: 250, document: '5 kB' },
+  { subscribers: 50, everyMs: 1_000, document: 'full' },
+];
+
+const crowd: Load = { subscribers: 5_000, everyMs: 1_000, document: '5 kB' };
+
+const churnCount = 10_000;
+
+async function churn({ server, url, connectionParams }: Contestant, clients: Clients): Promise<readonly number[]> {
+  const query = documents['5 kB'];
+  const params = connectionParams[0] ?? {};
+  const heap = async (): Promise<number> => (await server.tell<ServerReport>({ kind: 'heap' })).heapBytes;
+  // Caches that have a bound fill up first.
+  await clients.tell({ kind: 'churn', url, count: churnCount / 10, connectionParams: params, query });
+  const before = await heap();
+  await clients.tell({ kind: 'churn', url, count: churnCount, connectionParams: params, query });
+  return [before, await heap()];
+}
+
+/** Gives the tables of this comparison. */
+export async function runFanoutSuite(
+  database: BenchDatabase,
+  options: Options,
+  say: (line: string) => void,
+): Promise<string> {
+  const contestants = [await startFairlead(database), await startPlain()];
+  const clients: Clients = new Obedient('fanout/clients.ts');
+  const rows: string[][] = [];
+  for (const load of comparisons) {
+    const costs: number[] = [];
+    for (const contestant of contestants) {
+      const measured = await measure(contestant, clients, load, options);
+      const cost = middle(measured, ({ cpuUsEach }) => cpuUsEach);
+      costs.push(cost);
+      rows.push([
+        `${load.document}, ${load.subscribers} at ${1_000 / load.everyMs}/s, ${contestant.name}`,
+        whole(middle(measured, ({ bytesEach }) => bytesEach)),
+        whole(middle(measured, ({ count }) => count) / options.measureSeconds),
+        cost.toFixed(1),
+        ratio(cost, costs[0]),
+        whole(middle(measured, ({ p50Ms }) => p50Ms)),
+        whole(middle(measured, ({ p99Ms }) => p99Ms)),
+        whole(Math.max(...measured.map(({ longestBlockMs }) => longestBlockMs))),
+      ]);
+      say(rows.at(-1)?.join('  ') ?? '');
+    }
+  }
+  const [own] = contestants;
+  if (own === undefined) throw new Error('nobody takes part');
+  const many = await measure(own, clients, crowd, options);
+  const crowdTable = table([
+    ['subscribers', 'deliveries/s', 'CPU µs each', 'of one core', 'p50 ms', 'p99 ms', 'longest block ms'],
+    [
+      `${whole(crowd.subscribers)} at 1/s`,
+      whole(middle(many, ({ count }) => count) / options.measureSeconds),
+      middle(many, ({ cpuUsEach }) => cpuUsEach).toFixed(1),
+      `${whole(100 * middle(many, ({ cpuShare }) => cpuShare))} %`,
+      whole(middle(many, ({ p50Ms }) => p50Ms)),
+      whole(middle(many, ({ p99Ms }) => p99Ms)),
+      whole(Math.max(...many.map(({ longestBlockMs }) => longestBlockMs))),
+    ],
+  ]);
+  say(crowdTable);
+  const [before = 0, after = 0] = await churn(own, clients);
+  const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+  const churnTable = table([
+    ['sockets that came and went', 'heap before, MiB', 'heap after, MiB'],
+    [whole(churnCount), mebibytes(before), mebibytes(after)],
+  ]);
+  await clients.stop();
+  for (const { server } of contestants) await server.stop();
+  const heads = [
+    'results, subscribers',
+    'bytes',
+    'deliveries/s',
+    'CPU µs each',
+    'ratio',
+    'p50 ms',
+    'p99 ms',
+    'longest block ms',
+  ];
+  return [
+    `### fanout: CPU time of the server for each delivered result\n\n${table([heads, ...rows])}`,
+    `### fanout: ${whole(crowd.subscribers)} subscribers\n\n${crowdTable}`,
+    `### fanout: what is left of sockets that are gone\n\n${churnTable}`,
+  ].join('\n\n');
+}
