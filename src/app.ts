@@ -16,6 +16,8 @@ import { LocalCostBudget } from './graph/cost.ts';
 import { CredentialWatch } from './live/credential-watch.ts';
 import { EventBus } from './live/event-bus.ts';
 import { systemTimers, type Timers } from './live/timers.ts';
+import { ActivityMeter } from './modules/admission/activity-meter.ts';
+import { AdmissionPicture } from './modules/admission/picture.ts';
 import { AdmissionService } from './modules/admission/service.ts';
 import type { AdmissionStore } from './modules/admission/store.ts';
 import { AdmissionWriter } from './modules/admission/writer.ts';
@@ -37,6 +39,8 @@ import { LoginSource } from './modules/logins/login-source.ts';
 import { ModelService } from './modules/models/service.ts';
 import { PolicyService } from './modules/products/policies.ts';
 import { ProductService } from './modules/products/service.ts';
+import { SnapshotService } from './modules/snapshots/service.ts';
+import type { SnapshotSource } from './modules/snapshots/snapshot.ts';
 import { TeamService } from './modules/teams/service.ts';
 import { TenantService } from './modules/tenants/service.ts';
 import { UsageService } from './modules/usage/service.ts';
@@ -72,6 +76,8 @@ export interface AppOptions {
   readonly credentialSources?: readonly CredentialSource[];
   /** Where admission keeps leases, usage and counters. Default: the database. */
   readonly admissionStore?: AdmissionStore;
+  /** What live fairshare and statistics show. Default: what admission does. */
+  readonly snapshotSource?: SnapshotSource;
   /** Default: JSON lines on standard output, at the level of the configuration. */
   readonly log?: Logger;
 }
@@ -150,8 +156,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     // Connections of its own: whoever decides is not to wait behind those whom it decides about.
     const admissionDatabase = openDatabase({ url, poolSize: admissionPoolSize, onConnectionError });
     closers.push(() => admissionDatabase.close());
+    const instanceId = randomUUID();
+    const activity = new ActivityMeter(timers);
     const admission = new AdmissionService({
-      instanceId: randomUUID(),
+      instanceId,
       database: admissionDatabase,
       events,
       capacity: new CapacityService(admissionDatabase, models, gateways),
@@ -163,15 +171,26 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       clock,
       timers,
       log,
-      activity: {
-        admitted: () => undefined,
-        refused: () => undefined,
-        settled: () => undefined,
-        changed: () => undefined,
-      },
+      activity,
     });
     closers.push(() => admission.close());
     await admission.start();
+    const picture = new AdmissionPicture({
+      meter: activity,
+      deciding: () => admission.deciding,
+      heartbeats: gatewayHeartbeats,
+      silenceMs: config.gateways.silenceSeconds * 1_000,
+      clock,
+    });
+    closers.push(() => picture.close());
+    const snapshots = new SnapshotService({
+      source: options.snapshotSource ?? picture,
+      instanceId,
+      clock,
+      timers,
+      log,
+    });
+    closers.push(() => snapshots.close());
     const services: Services = {
       admission,
       apps,
@@ -185,6 +204,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       models,
       productPolicies,
       products,
+      snapshots,
       teams,
       tenants,
       usage: new UsageService(database),

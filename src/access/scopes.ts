@@ -17,8 +17,17 @@ const everywhere = [...callers, 'PUBLISHABLE'] as const;
 export const scopeRegistry = {
   'tenants:read': { description: 'Read tenants, their limits and their schedules.', kinds: [...tenant, 'GATEWAY'] },
   'tenants:write': { description: 'Create, change, suspend, archive and delete tenants.', kinds: deployment },
-  'fairshare:read': { description: 'Read fairshare groups and their weights.', kinds: tenant },
+  'fairshare:read': {
+    description: 'Read fairshare groups and their weights, and follow who has which share of the slots.',
+    kinds: tenant,
+  },
+  'fairshare:totals': {
+    description:
+      "See the totals of the deployment and of one's own group in live fairshare, its history and statistics; without it, credentials of a tenant see their own rows alone.",
+    kinds: tenant,
+  },
   'fairshare:write': { description: 'Create, change and delete fairshare groups.', kinds: deployment },
+  'stats:read': { description: 'Read and follow what is admitted, refused and settled.', kinds: tenant },
   'audit:read': { description: 'Read the audit log, verify its chains and follow new entries.', kinds: tenant },
   'teams:read': { description: 'Read teams and their limits.', kinds: [...tenant, 'USER'] },
   'teams:write': { description: 'Create, change and delete teams.', kinds: tenant },
@@ -123,7 +132,8 @@ const byKind: ReadonlyMap<KeyKind, ReadonlySet<Scope>> = new Map(
 export const scopesOfKind = (kind: KeyKind): ReadonlySet<Scope> => byKind.get(kind) ?? new Set();
 
 const readOnly = scopeNames.filter((scope) => scope.endsWith(':read'));
-const ofTenant = [...scopesOfKind('TENANT')];
+/** What a tenant's own people get without being asked: not what the other tenants do together. */
+const ofTenant = [...scopesOfKind('TENANT')].filter((scope) => scope !== 'fairshare:totals');
 
 /** Named sets of scopes, for what keys and logins are commonly made for. */
 export const scopeTemplates = {

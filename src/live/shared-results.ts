@@ -25,11 +25,11 @@ export class LiveResult<Result = unknown> {
 }
 
 /** Nothing: what came of it depends on who asked, so it must not be shared. */
-export type SharedExecute<Snapshot, Result> = (
+type SharedExecute<Snapshot, Result> = (
   snapshot: Snapshot,
 ) => LiveResult<Result> | undefined | Promise<LiveResult<Result> | undefined>;
 
-export type Execute<Snapshot, Result> = (snapshot: Snapshot) => LiveResult<Result> | Promise<LiveResult<Result>>;
+type Execute<Snapshot, Result> = (snapshot: Snapshot) => LiveResult<Result> | Promise<LiveResult<Result>>;
 
 /** Takes results as they come, without being asked, and says when it can take another. */
 export type Sink = (result: LiveResult, sent: () => void) => void;

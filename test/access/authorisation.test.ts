@@ -10,14 +10,18 @@ import { follow } from '../testkit/follow.ts';
 import { graphql } from '../testkit/generated/gql.ts';
 import type { CreateKeyInput } from '../testkit/generated/graphql.ts';
 import { makeKey } from '../testkit/keys.ts';
+import { TestSnapshots } from '../testkit/snapshots.ts';
+import { Socket } from '../testkit/socket.ts';
 import { type Caller, makeCallers, sees } from './authorisation/callers.ts';
 import { type FieldOf, fieldsOf, idPathsOf, nameOf, rowTypeOf } from './authorisation/calls.ts';
 import { rules, scopesOfNodes, shownWithTheirParent } from './authorisation/cases.ts';
 import { batches, Checks } from './authorisation/checks.ts';
 import { allows, examples, type Named, nameRow, type Required, type Way, waysOf } from './authorisation/expected.ts';
-import { isRelated, makeWorld, type Row } from './authorisation/world.ts';
+import { foreignMarker, isRelated, makeWorld, type Row } from './authorisation/world.ts';
 
+const snapshotSource = new TestSnapshots();
 const app = await startTestApp({
+  snapshotSource,
   environment: {
     FAIRLEAD_COST_CAPACITY: '1000000000',
     FAIRLEAD_MAX_OPERATION_COST: '100000000',
@@ -28,6 +32,17 @@ const app = await startTestApp({
 expectNoFailures(app);
 const world = await makeWorld(app);
 const callers = await makeCallers(world);
+// Every tenant has something in flight, of each of its keys.
+snapshotSource.tenants = [world.own, world.foreign].map(({ tenant, group, model }) => ({
+  id: decodeId('Tenant', tenant.id),
+  name: tenant.text,
+  groupId: decodeId('FairshareGroup', group.id),
+  model: model.text,
+  keyIds: world.rows
+    .filter(({ type, of }) => type === 'ApiKey' && of.Tenant?.includes(tenant.id))
+    .map(({ id }) => decodeId('ApiKey', id)),
+  inFlight: 1,
+}));
 
 // As readers of schema.graphql see it.
 const graph = buildSchema(printGraph(app.app.schema));
@@ -104,18 +119,18 @@ describe('the scopes of this graph', () => {
       ]);
     expect(Object.fromEntries(held)).toMatchInlineSnapshot(`
       {
-        "a key of kind ADMIN": "apps:read apps:write audit:read capacity:read capacity:write engines:admit engines:read engines:report engines:write fairshare:read fairshare:write gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write peppers:read peppers:write products:read products:register products:write registry:read registry:write requests:admit teams:read teams:write tenants:read tenants:write usage:read users:read users:write",
+        "a key of kind ADMIN": "apps:read apps:write audit:read capacity:read capacity:write engines:admit engines:read engines:report engines:write fairshare:read fairshare:write gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write peppers:read peppers:write products:read products:register products:write registry:read registry:write requests:admit stats:read teams:read teams:write tenants:read tenants:write usage:read users:read users:write",
         "a key of kind APP": "apps:read registry:read",
         "a key of kind ENGINE": "engines:read engines:report keys:verify registry:read requests:admit usage:read",
         "a key of kind GATEWAY of a tenant": "engines:read engines:report gateways:report keys:report keys:verify registry:read requests:admit tenants:read",
         "a key of kind GATEWAY of the deployment": "engines:read engines:report gateways:report keys:report keys:verify registry:read requests:admit tenants:read",
         "a key of kind PRODUCT": "engines:admit engines:read engines:report engines:write keys:read keys:verify keys:write products:read registry:read requests:admit usage:read",
         "a key of kind PUBLISHABLE": "",
-        "a key of kind TENANT": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write products:read products:write registry:read requests:admit teams:read teams:write tenants:read usage:read users:read users:write",
+        "a key of kind TENANT": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write products:read products:write registry:read requests:admit stats:read teams:read teams:write tenants:read usage:read users:read users:write",
         "a key of kind USER": "keys:read keys:write registry:read teams:read usage:read users:read",
-        "a login as admin": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write products:read products:write registry:read requests:admit teams:read teams:write tenants:read usage:read users:read users:write",
+        "a login as admin": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write products:read products:write registry:read requests:admit stats:read teams:read teams:write tenants:read usage:read users:read users:write",
         "a login as member": "keys:read keys:write registry:read teams:read tenants:read usage:read users:read",
-        "a login as viewer": "apps:read audit:read engines:read fairshare:read gateways:read keys:read products:read registry:read teams:read tenants:read usage:read users:read",
+        "a login as viewer": "apps:read audit:read engines:read fairshare:read gateways:read keys:read products:read registry:read stats:read teams:read tenants:read usage:read users:read",
       }
     `);
   });
@@ -296,11 +311,19 @@ const AuthorisationTail = graphql(`
   }
 `);
 
+/** How each subscription is followed. */
+const following: Readonly<Record<string, string>> = {
+  'Subscription.auditTail': AuthorisationTail.toString(),
+  'Subscription.fairshareLive':
+    'subscription { fairshareLive { totals { inFlight } groups { name } tenants { name groupName } keys { name } pools { model } } }',
+  'Subscription.statsLive': 'subscription { statsLive { totals { inFlight } tenants { name } } }',
+};
+
 const subscriptions = rootFields.filter(({ type }) => type === graph.getSubscriptionType());
 
 describe('a subscription', () => {
   it('is one that the tests below follow', () => {
-    expect(subscriptions.map(nameOf)).toEqual(['Subscription.auditTail']);
+    expect(subscriptions.map(nameOf).sort()).toEqual(Object.keys(following).sort());
   });
 
   it.each(
@@ -315,12 +338,22 @@ describe('a subscription', () => {
       const response = await fetch(`${app.app.url}/graphql`, {
         method: 'POST',
         headers: { ...lacking.client.headers, 'content-type': 'application/json', accept: 'text/event-stream' },
-        body: JSON.stringify({ query: AuthorisationTail.toString() }),
+        body: JSON.stringify({ query: following[nameOf(field)] }),
       });
       expect(await response.text()).toContain('"code":"FORBIDDEN"');
     }
     const { Tenant: tenantId } = caller.bound;
     if (!allows(caller.scopes, way.required) || tenantId === undefined) return;
+    if (nameOf(field) !== 'Subscription.auditTail') {
+      const socket = await Socket.accepted(app.app.url, caller.client.headers);
+      socket.subscribe('1', following[nameOf(field)] ?? '');
+      const { type, payload } = await socket.message();
+      expect(type).toBe('next');
+      expect(JSON.stringify(payload)).toContain(world.own.tenant.text);
+      expect(JSON.stringify(payload)).not.toContain(foreignMarker);
+      await socket.close();
+      return;
+    }
     const tail = await follow(app.app, caller.client, AuthorisationTail, {});
     const weigh = (id: string) => world.seed.run('setTenantWeight', { tenantId: id, weight: nextWeight() });
     await weigh(world.foreign.tenant.id);

@@ -23,10 +23,22 @@ import { schema } from '../../src/schema.ts';
 import { startTestApp } from '../testkit/app.ts';
 import type { Client } from '../testkit/client.ts';
 import { Seed } from '../testkit/seed.ts';
+import { TestSnapshots } from '../testkit/snapshots.ts';
 import { addUsage, usageRow } from '../testkit/usage.ts';
 
-const test = await startTestApp();
+const snapshotSource = new TestSnapshots();
+const test = await startTestApp({ snapshotSource });
 const seed = new Seed(test);
+snapshotSource.tenants = [
+  {
+    id: newId(),
+    name: 'tenant',
+    groupId: newId(),
+    model: 'model',
+    keyIds: [newId()],
+    inFlight: 1,
+  },
+];
 
 const isScope = (scope: string): scope is Scope => Object.hasOwn(scopeRegistry, scope);
 
@@ -99,11 +111,14 @@ async function isRefused(caller: Client, field: Guarded): Promise<boolean> {
   const isOfRoot = isRoot(field.type);
   const kind = isOfRoot ? field.type.name.toLowerCase() : 'query';
   const parent = isOfRoot ? undefined : await reach(field.type.name);
-  const body = parent === undefined ? text : `${parent.field} { ... on ${field.type.name} { ${text} } }`;
+  const inner = `... on ${field.type.name} { ${text} }`;
+  const rows = parent?.rows === undefined ? inner : `${parent.rows} { ${inner} }`;
+  const body = parent === undefined ? text : `${parent.field} { ${rows} }`;
   const all = parent?.nodeId === undefined ? declared : [...declared, '$nodeId: ID!'];
   const parentheses = all.length === 0 ? '' : `(${all.join(', ')})`;
   const query = `${kind} ${parentheses} { ${body} }`;
-  const path = parent === undefined ? [field.field.name] : [parent.field.split('(')[0], field.field.name];
+  const below = parent?.rows === undefined ? [] : [parent.rows, 0];
+  const path = parent === undefined ? [field.field.name] : [parent.field.split('(')[0], ...below, field.field.name];
   const given = parent?.nodeId === undefined ? variables : { ...variables, nodeId: parent.nodeId };
 
   const answer = await send(caller, query, given);
@@ -146,8 +161,21 @@ const withoutId: Readonly<Record<string, string>> = {
   KeyVerification: 'verifyKey(input: { key: "unheard of" })',
 };
 
+/** Rows of snapshots, and the snapshot that has them. */
+const inSnapshots: Readonly<Record<string, readonly [root: string, rows: string]>> = {
+  FairshareGroupRow: ['fairshare', 'groups'],
+  FairshareTenantRow: ['fairshare', 'tenants'],
+  FairshareKeyRow: ['fairshare', 'keys'],
+  FairsharePool: ['fairshare', 'pools'],
+  TenantActivity: ['stats', 'tenants'],
+};
+
 /** The field of the root that leads to an object of a type. */
-async function reach(type: string): Promise<{ readonly field: string; readonly nodeId?: string }> {
+async function reach(
+  type: string,
+): Promise<{ readonly field: string; readonly rows?: string; readonly nodeId?: string }> {
+  const inSnapshot = inSnapshots[type];
+  if (inSnapshot !== undefined) return { field: inSnapshot[0], rows: inSnapshot[1] };
   const field = withoutId[type];
   return field === undefined ? { field: 'node(id: $nodeId)', nodeId: await existing(type) } : { field };
 }

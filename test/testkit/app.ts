@@ -10,6 +10,7 @@ import type { Scope } from '../../src/access/scopes.ts';
 import { hashSecret } from '../../src/access/secrets.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
+import type { SnapshotSource } from '../../src/modules/snapshots/snapshot.ts';
 import { Client } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createDatabase, dropDatabase } from './databases.ts';
@@ -18,6 +19,8 @@ interface TestAppOptions {
   /** Environment variables, as an operator would set them. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly clock?: TestClock;
+  /** What live fairshare and statistics show. Default: what admission does. */
+  readonly snapshotSource?: SnapshotSource;
   /** Another program on the same database, as a second replica. */
   readonly sameDatabaseAs?: TestApp;
 }
@@ -66,7 +69,7 @@ class TestCredentials implements CredentialSource {
 
 /** Starts a program for the tests of one file; it is closed after them. */
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const { environment = {}, clock = new TestClock(), sameDatabaseAs } = options;
+  const { environment = {}, clock = new TestClock(), sameDatabaseAs, snapshotSource } = options;
   const serverUrl = inject('postgresUrl');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const databaseUrl = sameDatabaseAs?.databaseUrl ?? (await createDatabase(serverUrl, name, inject('templateName')));
@@ -85,7 +88,13 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const logged: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) });
   const credentials = new TestCredentials();
-  const app = await startApp(config, { clock, timers: clock, log, credentialSources: [credentials] });
+  const app = await startApp(config, {
+    clock,
+    timers: clock,
+    log,
+    credentialSources: [credentials],
+    ...(snapshotSource && { snapshotSource }),
+  });
   const client = (headers: Record<string, string>) => new Client(app.url, headers);
 
   let closed: Promise<void> | undefined;

@@ -3,6 +3,7 @@ import { speaksFor } from '../gateways/heartbeats.ts';
 import type { KeyDirectory } from '../keys/directory.ts';
 import type { KeyIdentity } from '../keys/record.ts';
 import { type Refusal as KeyRefusal, refusalOfIdentity } from '../keys/verification.ts';
+import type { NamedTenant } from './activity.ts';
 import { type CatalogModel, type CatalogState, modelNamed } from './catalog.ts';
 import type { AdmitCall, Caller, NotFound } from './owner.ts';
 import { type Party, partyOf } from './parties.ts';
@@ -23,7 +24,7 @@ export interface Wish {
 export type Decided =
   | { readonly wish: Wish }
   | { readonly notFound: NotFound }
-  | { readonly refusal: RefusalView; readonly tenantId: string | undefined };
+  | { readonly refusal: RefusalView; readonly tenant: NamedTenant | undefined };
 
 const notFound = (type: string, ...path: readonly string[]): { readonly notFound: NotFound } => ({
   notFound: { outcome: 'NOT_FOUND', type, path },
@@ -78,7 +79,7 @@ export async function decide(
 ): Promise<Decided> {
   const identity = await directory.findById(call.keyId);
   if (identity === undefined || !isWithin(call.caller, ownersOf(identity))) return notFound('key', 'keyId');
-  if (!hasTenant(identity)) return { refusal: refusalFor('TENANT_REQUIRED'), tenantId: undefined };
+  if (!hasTenant(identity)) return { refusal: refusalFor('TENANT_REQUIRED'), tenant: undefined };
   const party = await partyFor(directory, identity, call);
   if ('notFound' in party) return party;
   // Taken after everything was looked up: a deadline that passed meanwhile has passed.
@@ -87,7 +88,7 @@ export async function decide(
     return notFound('gateway', 'gatewayId');
   const wish = wishOf(party, state, call.model);
   const refusal = refusalOfWish(wish, clock());
-  return refusal === undefined ? { wish } : { refusal, tenantId: identity.tenant.id };
+  return refusal === undefined ? { wish } : { refusal, tenant: identity.tenant };
 }
 
 function wishOf(party: Party, catalog: CatalogState, name: string): Wish {

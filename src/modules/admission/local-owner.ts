@@ -10,7 +10,7 @@ import type { Timers } from '../../live/timers.ts';
 import type { KeyDirectory } from '../keys/directory.ts';
 import { Ledger } from '../limits/ledger/ledger.ts';
 import type { Reservation } from '../limits/ledger/reservation.ts';
-import type { Activity } from './activity.ts';
+import type { Activity, NamedTenant } from './activity.ts';
 import { Attempt } from './attempt.ts';
 import type { CatalogState } from './catalog.ts';
 import { costOf, nanoOf, noPrices, type PicoPrices } from './costs.ts';
@@ -294,20 +294,20 @@ export class LocalOwner implements AdmissionOwner {
       decided = await look();
     }
     if ('notFound' in decided) return decided.notFound;
-    if ('refusal' in decided) return this.#refuse(decided.refusal, decided.tenantId);
+    if ('refusal' in decided) return this.#refuse(decided.refusal, decided.tenant);
     const { wish } = decided;
     attempt.wish = wish;
     const { stack, identity } = wish.party;
-    const tenantId = identity.tenant.id;
+    const { tenant } = identity;
     if (!this.#isOpen) return isStopping;
-    if (attempt.isAbandoned) return this.#refuse(refusalFor('CANCELLED'), tenantId);
+    if (attempt.isAbandoned) return this.#refuse(refusalFor('CANCELLED'), tenant);
     const now = this.#now;
     attempt.queuedAt = now;
     const tokens = call.estimatedInputTokens + call.estimatedOutputTokens;
     const estimate = { inputTokens: call.estimatedInputTokens, outputTokens: call.estimatedOutputTokens };
     const costNanoUsd = nanoOf(costOf(wish.model?.prices ?? noPrices, estimate));
     const decision = this.ledger.reserve(stack, { requests: 1, tokens, costNanoUsd }, now);
-    if (!decision.admitted) return this.#refuse(refusalOfLimit(decision.refusal), tenantId);
+    if (!decision.admitted) return this.#refuse(refusalOfLimit(decision.refusal), tenant);
     const { reservation } = decision;
     const requested = this.slots.request(attempt, wish);
     if (requested !== 'GRANTED') {
@@ -317,11 +317,11 @@ export class LocalOwner implements AdmissionOwner {
         // Without effect where the scheduler has ended it already.
         this.slots.cancel(attempt.id);
         this.ledger.cancel(reservation, this.#now);
-        return refusal === 'STOPPED' ? isStopping : this.#refuse(refusal, tenantId);
+        return refusal === 'STOPPED' ? isStopping : this.#refuse(refusal, tenant);
       }
     }
     const answer = await this.#grant(attempt, attempt.wish, reservation, requested === 'GRANTED' ? 'FAST' : 'QUEUED');
-    if (answer.outcome === 'ADMITTED') activity.admitted(tenantId, answer.lease.queueWaitMs);
+    if (answer.outcome === 'ADMITTED') activity.admitted(tenant, answer.lease.queueWaitMs);
     return answer;
   }
 
@@ -351,7 +351,7 @@ export class LocalOwner implements AdmissionOwner {
       store.release(attempt.id).catch((error: unknown) => {
         this.#parts.log.warn({ err: error }, 'a lease that nobody wanted any more could not be removed; it expires');
       });
-      return this.#refuse(refusalFor('CANCELLED'), held.row.tenantId);
+      return this.#refuse(refusalFor('CANCELLED'), wish.party.identity.tenant);
     }
     return { outcome: 'ADMITTED', lease: viewOf(held.row) } as const;
   }
@@ -404,8 +404,8 @@ export class LocalOwner implements AdmissionOwner {
     this.#leaseByRequest.delete(requestKey(row, row.requestId));
   }
 
-  #refuse(refusal: RefusalView, tenantId: string | undefined): AdmitAnswer {
-    this.#parts.activity.refused(tenantId, refusal.reason);
+  #refuse(refusal: RefusalView, tenant: NamedTenant | undefined): AdmitAnswer {
+    this.#parts.activity.refused(tenant, refusal.reason);
     return { outcome: 'REFUSED', refusal };
   }
 

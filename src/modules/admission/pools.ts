@@ -9,6 +9,8 @@ export class Pools {
   #state: CatalogState | undefined;
   /** What was last said of each key and of each cap of a user: said again when it is another. */
   readonly #parties = new Map<string, Party>();
+  readonly #identities = new Map<string, Party['identity']>();
+  readonly #tenants = new Map<string, Party['identity']['tenant']>();
 
   constructor(state: CatalogState) {
     this.scheduler = new Scheduler({ algorithm: state.settings.algorithm });
@@ -46,6 +48,8 @@ export class Pools {
     const name = `${key.id} ${party.user?.id ?? ''}`;
     if (this.#parties.get(name) === party) return;
     this.#parties.set(name, party);
+    this.#identities.set(key.id, party.identity);
+    this.#tenants.set(party.identity.tenant.id, party.identity.tenant);
     const { scheduler } = this;
     this.#setTenant(party, now);
     scheduler.setKey(
@@ -54,6 +58,15 @@ export class Pools {
       now,
     );
     for (const cap of party.caps) scheduler.setCap(cap.id, cap.max, now);
+  }
+
+  /** A key of which something was said, with whom it belongs to. */
+  identityOf(keyId: string): Party['identity'] | undefined {
+    return this.#identities.get(keyId);
+  }
+
+  tenantOf(tenantId: string): Party['identity']['tenant'] | undefined {
+    return this.#tenants.get(tenantId);
   }
 
   /** Everybody of whom something was said. */
@@ -74,7 +87,11 @@ export class Pools {
     }
     for (const { identity, caps } of gone) {
       this.scheduler.removeKey(identity.key.id, now);
-      if (!tenants.has(identity.tenant.id)) this.scheduler.removeTenant(identity.tenant.id, now);
+      this.#identities.delete(identity.key.id);
+      if (!tenants.has(identity.tenant.id)) {
+        this.scheduler.removeTenant(identity.tenant.id, now);
+        this.#tenants.delete(identity.tenant.id);
+      }
       for (const cap of caps) this.scheduler.setCap(cap.id, null, now);
     }
     // Those that stay may share users and teams with those that went.

@@ -31,6 +31,7 @@ import type {
   Unavailable,
 } from './owner.ts';
 import { Ownership } from './ownership.ts';
+import type { Deciding } from './picture.ts';
 import { refusalFor } from './refusals.ts';
 import { Silence } from './silence.ts';
 import type { AdmissionStore } from './store.ts';
@@ -234,6 +235,12 @@ export class AdmissionService {
     return this.#owner?.figures() ?? Promise.resolve({ inFlight: 0, queued: 0, models: {} });
   }
 
+  /** What this process decides with; nothing while another one decides. */
+  get deciding(): Deciding | undefined {
+    if (this.#owner === undefined || this.#catalog === undefined) return undefined;
+    return { slots: this.#owner.slots, catalog: this.#catalog.state };
+  }
+
   /** The one process that decides. @throws {AdmissionUnavailableError} when it is not this one */
   get #decider(): AdmissionOwner {
     if (this.#owner === undefined) {
@@ -256,7 +263,7 @@ export class AdmissionService {
     const refusal = refusalOfCredential(found, now) ?? refusalOfPlace(found, place);
     if (refusal !== undefined) {
       const reason = reasonOf(refusal);
-      activity.refused(found.tenant?.id, reason);
+      activity.refused(found.tenant ?? undefined, reason);
       throw new AdmissionRefusedError(refusalFor(reason), ['key']);
     }
     keyUsage.note(found, now, secret);
@@ -291,6 +298,7 @@ export class AdmissionService {
     });
     this.#silence.watch();
     if (this.#isDraining) this.#owner.stop();
+    this.#parts.activity.changed();
   }
 
   /** What waits is to be asked for again, of whoever decides now. */
@@ -301,6 +309,7 @@ export class AdmissionService {
     owner?.slots.close();
     this.#catalog?.close();
     this.#catalog = undefined;
+    this.#parts.activity.changed();
   }
 }
 

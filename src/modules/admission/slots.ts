@@ -54,6 +54,15 @@ export class Slots {
     return this.#pools.parties;
   }
 
+  /** A key of which something was met, with whom it belongs to. */
+  identityOf(keyId: string): Party['identity'] | undefined {
+    return this.#pools.identityOf(keyId);
+  }
+
+  tenantOf(tenantId: string): Party['identity']['tenant'] | undefined {
+    return this.#pools.tenantOf(tenantId);
+  }
+
   /** Asks for a slot: it is there, or it is waited for, or it cannot be had. */
   request(attempt: Attempt, wish: Wish): 'GRANTED' | Promise<WaitEnd> | { readonly refusal: RefusalView } {
     const now = this.#now;
@@ -140,6 +149,7 @@ export class Slots {
 
   forget(isActive: (keyId: string) => boolean): void {
     this.#pools.forget(isActive, this.#now);
+    this.#parts.onChanged();
   }
 
   positionOf(id: string): Position | undefined {

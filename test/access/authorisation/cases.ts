@@ -146,6 +146,12 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Query.tenants': { rows: conditions('Tenant', 'filter', { fairshareGroupId: 'FairshareGroup' }) },
   'Query.fairshareGroup': { rows: { id: row('FairshareGroup'), name: row('FairshareGroup', { by: 'text' }) } },
   'Query.fairshareGroups': {},
+  'Query.fairshare': {
+    rows: { tenant: row('Tenant') },
+    found: (answer) => ((answer as { tenants?: unknown[] } | null)?.tenants ?? []).length > 0,
+  },
+  'Query.fairshareHistory': {},
+  'Query.stats': {},
   'Query.team': { rows: { id: row('Team') } },
   'Query.teams': { rows: tenantFilter('Team') },
   'Query.user': {
@@ -221,6 +227,8 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Engine.apiKeys': { rows: keyFilter('filter') },
 
   'Subscription.auditTail': { rows: auditFilter },
+  'Subscription.fairshareLive': { rows: { tenant: row('Tenant') } },
+  'Subscription.statsLive': {},
 
   'Mutation.createTenant': {
     rows: { 'input.fairshareGroupId': row('FairshareGroup') },

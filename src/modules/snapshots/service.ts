@@ -1,0 +1,127 @@
+import type { Logger } from 'pino';
+import type { Principal } from '../../access/principal.ts';
+import { LiveSource } from '../../live/live-source.ts';
+import { SnapshotHub } from '../../live/snapshot-hub.ts';
+import type { Timers } from '../../live/timers.ts';
+import { FairshareHistory, type HistoryPoint, type HistoryResolution, historyResolutions } from './history.ts';
+import type { FairshareSnapshot, SnapshotSource, StatsSnapshot } from './snapshot.ts';
+import { seesTotals } from './views.ts';
+
+declare module '../../graph/context.ts' {
+  interface Services {
+    snapshots: SnapshotService;
+  }
+}
+
+interface Parts {
+  readonly source: SnapshotSource;
+  readonly instanceId: string;
+  readonly clock: { now(): Date };
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+/** A part of the past, as far as somebody may see it. */
+export interface HistoryView {
+  readonly resolution: HistoryResolution;
+  readonly oldestAt: Date | null;
+  readonly points: readonly (Omit<HistoryPoint, HiddenOfPoints> & {
+    readonly [Field in HiddenOfPoints]: HistoryPoint[Field] | null;
+  })[];
+}
+
+type HiddenOfPoints = 'inFlight' | 'queued' | 'borrowed' | 'maxInFlight' | 'maxQueued' | 'groups';
+
+interface HistoryRequest {
+  readonly resolution: HistoryResolution;
+  readonly pool?: string | undefined;
+  readonly since?: Date | undefined;
+  readonly until?: Date | undefined;
+}
+
+/** Live fairshare and statistics, and the hour and the day before. */
+export class SnapshotService {
+  readonly #fairshare: SnapshotHub<FairshareSnapshot>;
+  readonly #stats: SnapshotHub<StatsSnapshot>;
+  readonly #history = new FairshareHistory();
+  readonly #parts: Parts;
+  readonly #stopListening: () => void;
+  #stopSampling: () => void = () => undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { source, instanceId, clock, timers, log } = parts;
+    const onFailure = (error: unknown) => log.error({ err: error }, 'a live snapshot could not be made');
+    this.#fairshare = new SnapshotHub({
+      take: (stamp) => source.fairshare(stamp),
+      instanceId,
+      clock,
+      timers,
+      onFailure,
+    });
+    this.#stats = new SnapshotHub({ take: (stamp) => source.stats(stamp), instanceId, clock, timers, onFailure });
+    this.#stopListening = source.onChanged(() => {
+      this.#fairshare.changed();
+      this.#stats.changed();
+    });
+    this.#sampleLater();
+  }
+
+  fairshare(): FairshareSnapshot {
+    return this.#fairshare.current();
+  }
+
+  stats(): StatsSnapshot {
+    return this.#stats.current();
+  }
+
+  followFairshare(minIntervalMs: number): LiveSource<FairshareSnapshot> {
+    return new LiveSource(this.#fairshare, minIntervalMs);
+  }
+
+  followStats(minIntervalMs: number): LiveSource<StatsSnapshot> {
+    return new LiveSource(this.#stats, minIntervalMs);
+  }
+
+  history(principal: Principal, { resolution, pool, since, until }: HistoryRequest): HistoryView {
+    const showsTotals = seesTotals(principal);
+    const { retentionMs } = historyResolutions[resolution];
+    const now = this.#parts.clock.now().getTime();
+    const points = this.#history.between(
+      resolution,
+      since ?? new Date(now - retentionMs),
+      // The point of this moment has a part of its samples only, and is shown all the same.
+      until ?? new Date(now + 1),
+      pool,
+    );
+    const hidden = { inFlight: null, queued: null, borrowed: null, maxInFlight: null, maxQueued: null, groups: null };
+    const { tenantId } = principal;
+    return {
+      resolution,
+      oldestAt: this.#history.oldestAt(resolution),
+      points: points.map((point) => ({
+        ...point,
+        ...(showsTotals ? {} : hidden),
+        ...(tenantId === undefined ? {} : { groups: null }),
+        tenants: tenantId === undefined ? point.tenants : point.tenants.filter(({ id }) => id === tenantId),
+      })),
+    };
+  }
+
+  close(): void {
+    this.#stopListening();
+    this.#stopSampling();
+  }
+
+  #sampleLater(): void {
+    const { timers, log } = this.#parts;
+    this.#stopSampling = timers.after(historyResolutions.SECONDS.intervalMs, () => {
+      this.#sampleLater();
+      try {
+        this.#history.add(this.#fairshare.current());
+      } catch (error) {
+        log.error({ err: error }, 'the history of fairshare lacks a point');
+      }
+    });
+  }
+}

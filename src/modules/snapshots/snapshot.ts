@@ -1,0 +1,139 @@
+import type { FairshareAlgorithm } from '../../database/generated/enums.ts';
+import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
+
+/** How several processes share the slots. */
+export const fairshareModes = {
+  LOCAL: { description: 'One process decides alone, for all of them.' },
+  SHARED: { description: 'Several processes take their slots from the same ones: limits hold for the deployment.' },
+  SPLIT: { description: 'Each of several processes has its part of the slots.' },
+  DELEGATED: { description: 'Another process decides for all of them: this one has nothing to show.' },
+  FALLBACK: { description: 'As SPLIT, since what the processes share cannot be reached.' },
+} as const;
+
+type FairshareMode = keyof typeof fairshareModes;
+
+/** What a group, tenant or key has, and what it should have by its weight. Ids are UUIDs. */
+export interface ShareRow {
+  readonly weight: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly weightShare: number;
+  readonly expectedSlots: number;
+  readonly slotCap: number;
+  readonly borrowed: number;
+  readonly servedTokens: number;
+  readonly shareScore: number;
+  readonly oldestWaitMs: number | null;
+}
+
+export interface GroupShare extends ShareRow {
+  readonly groupId: string;
+  readonly name: string;
+}
+
+export interface TenantShare extends ShareRow {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly groupId: string;
+  readonly groupName: string;
+  readonly maxInFlight: number | null;
+}
+
+export interface KeyShare extends ShareRow {
+  readonly keyId: string;
+  readonly name: string;
+  readonly tenantId: string;
+  /** What the key belongs to within its tenant, for who may see it. */
+  readonly productId: string | null;
+  readonly engineId: string | null;
+  readonly userId: string | null;
+  readonly appId: string | null;
+  readonly maxInFlight: number | null;
+}
+
+interface Shares {
+  readonly groups: readonly GroupShare[];
+  readonly tenants: readonly TenantShare[];
+  readonly keys: readonly KeyShare[];
+}
+
+/** What the slots of a pool, or of all of them, are taken by. */
+export interface SlotTotals {
+  readonly capacity: number;
+  readonly configuredCapacity: number;
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly borrowed: number;
+  readonly oldestWaitMs: number | null;
+  /** Of all processes together; null where each describes itself. */
+  readonly clusterInFlight: number | null;
+}
+
+export interface PoolShares extends Shares {
+  /** The model whose slots it has. */
+  readonly model: string;
+  /** Null: requests for it come without a model of the registry. */
+  readonly modelId: string | null;
+  readonly totals: SlotTotals;
+}
+
+export interface DeploymentTotals extends SlotTotals {
+  readonly ceiling: number | null;
+  readonly configuredCeiling: number | null;
+  readonly defaultModelCapacity: number;
+  readonly sharedSlots: number | null;
+}
+
+export interface FairshareSnapshot extends SnapshotStamp, Shares {
+  readonly algorithm: FairshareAlgorithm;
+  readonly mode: FairshareMode;
+  readonly replicas: number;
+  readonly isReplicaAware: boolean;
+  readonly totals: DeploymentTotals;
+  readonly pools: readonly PoolShares[];
+}
+
+export interface RefusalRate {
+  readonly reason: string;
+  readonly perSecond: number;
+}
+
+/** What happens per second, over the last seconds. */
+export interface Activity {
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly admittedPerSecond: number;
+  readonly refusedPerSecond: number;
+  readonly settledPerSecond: number;
+  readonly tokensPerSecond: number;
+  readonly refusals: readonly RefusalRate[];
+  /** Null: nothing was admitted lately. */
+  readonly queueWaitP50Ms: number | null;
+  readonly queueWaitP99Ms: number | null;
+  /** Null: nothing waits. */
+  readonly oldestWaitMs: number | null;
+}
+
+export interface TenantActivity extends Activity {
+  readonly tenantId: string;
+  readonly name: string;
+}
+
+export interface StatsTotals extends Activity {
+  readonly maxInFlight: number;
+  readonly gatewaysAlive: number;
+}
+
+export interface StatsSnapshot extends SnapshotStamp {
+  readonly totals: StatsTotals;
+  /** Those with something in flight or waiting, or with activity in the last seconds. */
+  readonly tenants: readonly TenantActivity[];
+}
+
+/** Where snapshots come from. What it returns is not changed any more. */
+export interface SnapshotSource {
+  fairshare(stamp: SnapshotStamp): FairshareSnapshot;
+  stats(stamp: SnapshotStamp): StatsSnapshot;
+  /** Calls the listener with every change of what snapshots show; it returns at once. */
+  onChanged(listener: () => void): () => void;
+}

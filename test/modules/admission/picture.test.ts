@@ -1,0 +1,356 @@
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { decodeId } from '../../../src/graph/ids.ts';
+import { startTestApp } from '../../testkit/app.ts';
+import { eventually } from '../../testkit/eventually.ts';
+import { follow } from '../../testkit/follow.ts';
+import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
+import { graphql } from '../../testkit/generated/gql.ts';
+import { Seed } from '../../testkit/seed.ts';
+
+const app = await startTestApp();
+const seed = new Seed(app);
+const gate = new Gate(app.operator);
+const { admission } = app.app.services;
+
+// Rates are over the last seconds: those of the test before are over.
+beforeEach(() => app.clock.advance(10_000));
+
+afterAll(() => {
+  expect(app.logged).toEqual([]);
+});
+
+const PictureFollow = graphql(`
+  subscription PictureFollow {
+    fairshareLive(minIntervalMs: 100) {
+      instanceId
+      algorithm
+      mode
+      totals {
+        capacity
+        inFlight
+        queued
+        borrowed
+        clusterInFlight
+        oldestWaitMs
+      }
+      groups {
+        groupId
+        name
+        inFlight
+        queued
+        slotCap
+        borrowed
+      }
+      tenants {
+        tenantId
+        name
+        groupName
+        weight
+        inFlight
+        queued
+        weightShare
+        expectedSlots
+        slotCap
+        borrowed
+        oldestWaitMs
+      }
+      keys {
+        keyId
+        name
+        tenantId
+        inFlight
+        queued
+      }
+      pools {
+        model
+        modelId
+        totals {
+          capacity
+          inFlight
+          queued
+          borrowed
+        }
+        tenants {
+          name
+          inFlight
+        }
+      }
+    }
+  }
+`);
+
+const PictureNames = graphql(`
+  query PictureNames {
+    fairshare {
+      tenants {
+        tenantId
+        name
+      }
+    }
+  }
+`);
+
+const PictureStats = graphql(`
+  query PictureStats {
+    stats {
+      totals {
+        inFlight
+        queued
+        maxInFlight
+        gatewaysAlive
+        admittedPerSecond
+        refusedPerSecond
+        settledPerSecond
+        tokensPerSecond
+        refusals {
+          reason
+          perSecond
+        }
+        queueWaitP50Ms
+        queueWaitP99Ms
+        oldestWaitMs
+      }
+      tenants {
+        name
+        inFlight
+        queued
+        admittedPerSecond
+        refusedPerSecond
+        settledPerSecond
+        tokensPerSecond
+      }
+    }
+  }
+`);
+
+/** Asks for so many requests of a key, which are admitted at once. */
+async function admitted(count: number, wanted: Parameters<Gate['admit']>[0]): Promise<string[]> {
+  const ids = [];
+  for (let asked = 0; asked < count; asked += 1) ids.push((await gate.admit(wanted)).id);
+  return ids;
+}
+
+describe('fairshareLive', () => {
+  it('shows who has which slots and waits for more, with what the weights give, by the names that they have', async () => {
+    const model = await modelWith(app, seed, 4);
+    const [heavyGroup, lightGroup] = [await seed.group({ weight: 300 }), await seed.group({ weight: 100 })];
+    const [heavyName, lightName] = [seed.name(), seed.name()];
+    const heavy = await callerOf(seed, { name: heavyName, fairshareGroupId: heavyGroup.id });
+    const light = await callerOf(seed, { name: lightName, fairshareGroupId: lightGroup.id, weight: 50 });
+    const following = await follow(app.app, app.operator, PictureFollow, {});
+    expect((await following.next()).fairshareLive).toMatchObject({ totals: { inFlight: 0, queued: 0 }, tenants: [] });
+
+    // The light one borrows what the heavy one leaves.
+    const held = await admitted(4, { keyId: light.keyId, model: model.name });
+    const waiting = ['first', 'second'].map((requestId) =>
+      gate.admit({ keyId: heavy.keyId, model: model.name, requestId }),
+    );
+    await eventually(async () => expect(await gate.queued('second')).toBeDefined());
+    app.clock.advance(1_000);
+    const { fairshareLive: full } = await following.next();
+
+    expect(full).toMatchObject({
+      algorithm: 'HIERARCHICAL',
+      mode: 'LOCAL',
+      totals: { inFlight: 4, queued: 2, borrowed: 3, clusterInFlight: 4, oldestWaitMs: expect.any(Number) },
+    });
+    expect(full.groups).toHaveLength(2);
+    expect(full.groups).toEqual(
+      expect.arrayContaining([
+        { groupId: heavyGroup.id, name: heavyGroup.name, inFlight: 0, queued: 2, slotCap: 3, borrowed: 0 },
+        { groupId: lightGroup.id, name: lightGroup.name, inFlight: 4, queued: 0, slotCap: 1, borrowed: 3 },
+      ]),
+    );
+    expect(full.tenants).toHaveLength(2);
+    expect(full.tenants).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          tenantId: heavy.tenantId,
+          name: heavyName,
+          groupName: heavyGroup.name,
+          inFlight: 0,
+          queued: 2,
+          expectedSlots: 3,
+          slotCap: 3,
+          borrowed: 0,
+        }),
+        expect.objectContaining({
+          tenantId: light.tenantId,
+          name: lightName,
+          groupName: lightGroup.name,
+          weight: 50,
+          inFlight: 4,
+          queued: 0,
+          expectedSlots: 1,
+          slotCap: 1,
+          borrowed: 3,
+          oldestWaitMs: null,
+        }),
+      ]),
+    );
+    expect(full.keys.map(({ keyId, inFlight, queued }) => ({ keyId, inFlight, queued }))).toEqual(
+      expect.arrayContaining([
+        { keyId: heavy.keyId, inFlight: 0, queued: 2 },
+        { keyId: light.keyId, inFlight: 4, queued: 0 },
+      ]),
+    );
+    expect(full.pools.find(({ modelId }) => modelId === model.id)).toMatchObject({
+      model: model.name,
+      totals: { capacity: 4, inFlight: 4, queued: 2, borrowed: 3 },
+    });
+
+    // What is freed goes to the one to whom it belongs.
+    for (const id of held) await gate.settle(id);
+    const leases = await Promise.all(waiting);
+    app.clock.advance(1_000);
+    const { fairshareLive: after } = await following.next();
+    expect(after.tenants.filter(({ inFlight }) => inFlight > 0)).toMatchObject([
+      { name: heavyName, inFlight: 2, queued: 0, borrowed: 0 },
+    ]);
+    await Promise.all(leases.map(({ id }) => gate.settle(id)));
+    await following.stop();
+  });
+
+  it('shows a credential of a tenant its own rows alone, without the totals', async () => {
+    const model = await modelWith(app, seed, 4);
+    const [own, other] = [await callerOf(seed), await callerOf(seed)];
+    const ids = [
+      ...(await admitted(1, { keyId: own.keyId, model: model.name })),
+      ...(await admitted(2, { keyId: other.keyId, model: model.name })),
+    ];
+    app.clock.advance(100);
+    const tenant = app.ofTenant(decodeId('Tenant', own.tenantId), 'fairshare:read', 'stats:read');
+    const following = await follow(app.app, tenant, PictureFollow, {});
+    const { fairshareLive: seen } = await following.next();
+    expect(seen).toMatchObject({
+      totals: null,
+      groups: null,
+      tenants: [{ tenantId: own.tenantId, inFlight: 1 }],
+      keys: [{ keyId: own.keyId, tenantId: own.tenantId, inFlight: 1 }],
+      pools: [{ model: model.name, totals: null, tenants: [{ inFlight: 1 }] }],
+    });
+    const { stats } = await tenant.run(PictureStats);
+    expect(stats).toMatchObject({ totals: null, tenants: [{ inFlight: 1, admittedPerSecond: 0.2 }] });
+    await following.stop();
+    await Promise.all(ids.map((id) => gate.settle(id)));
+  });
+
+  it('shows a key of a product the rows of the keys of that product alone', async () => {
+    const own = await callerOf(seed);
+    const product = await seed.product({ tenantId: own.tenantId });
+    const key = await seed.key({ kind: 'PRODUCT', productId: product.id, scopes: ['cloud:inference'] });
+    const ids = [...(await admitted(1, { keyId: own.keyId })), ...(await admitted(2, { keyId: key.id }))];
+    app.clock.advance(100);
+    const bound = { tenantId: decodeId('Tenant', own.tenantId), productId: decodeId('Product', product.id) };
+    const caller = app.as({ kind: 'PRODUCT', ...bound, scopes: new Set(['fairshare:read'] as const) });
+    const following = await follow(app.app, caller, PictureFollow, {});
+    expect((await following.next()).fairshareLive.keys).toMatchObject([{ keyId: key.id, name: key.name, inFlight: 2 }]);
+    await following.stop();
+    await Promise.all(ids.map((id) => gate.settle(id)));
+  });
+
+  it('goes on with the name that somebody has now', async () => {
+    const { keyId, tenantId } = await callerOf(seed);
+    const [lease = ''] = await admitted(1, { keyId });
+    const name = seed.name();
+    await seed.run('updateTenant', { tenantId, name });
+    await eventually(async () => {
+      app.clock.advance(1_000);
+      const { fairshare } = await app.operator.run(PictureNames);
+      expect(fairshare.tenants).toEqual([{ tenantId, name }]);
+    });
+    await gate.settle(lease);
+  });
+});
+
+describe('stats', () => {
+  it('count what was admitted, refused and settled in the last seconds, and how long it waited', async () => {
+    const model = await modelWith(app, seed, 2);
+    const caller = await callerOf(seed);
+    const limited = await callerOf(seed, { limits: { requestsPerMinute: 1 } });
+    const wanted = { keyId: caller.keyId, model: model.name };
+    const held = await admitted(2, wanted);
+    const waiting = gate.admit({ ...wanted, requestId: 'third' });
+    await eventually(async () => expect(await gate.queued('third')).toBeDefined());
+    app.clock.advance(1_000);
+    const [other = ''] = await admitted(1, { keyId: limited.keyId });
+    await gate.refused({ keyId: limited.keyId });
+    await gate.refused({ keyId: limited.keyId });
+
+    const { stats: before } = await app.operator.run(PictureStats);
+    expect(before.totals).toMatchObject({
+      inFlight: 3,
+      queued: 1,
+      admittedPerSecond: 0.6,
+      refusedPerSecond: 0.4,
+      settledPerSecond: 0,
+      tokensPerSecond: 0,
+      refusals: [{ reason: 'RATE_LIMITED', perSecond: 0.4 }],
+      queueWaitP50Ms: 0,
+      queueWaitP99Ms: 0,
+      oldestWaitMs: 1_000,
+    });
+
+    await gate.settle(held[0] ?? '', { inputTokens: 30, outputTokens: 70 });
+    const third = await waiting;
+    app.clock.advance(100);
+    const { stats } = await app.operator.run(PictureStats);
+    expect(stats.totals).toMatchObject({
+      inFlight: 3,
+      queued: 0,
+      admittedPerSecond: 0.8,
+      settledPerSecond: 0.2,
+      tokensPerSecond: 20,
+      queueWaitP50Ms: 0,
+      queueWaitP99Ms: 1_000,
+      oldestWaitMs: null,
+    });
+    expect(stats.tenants).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ inFlight: 2, admittedPerSecond: 0.6, settledPerSecond: 0.2, tokensPerSecond: 20 }),
+        expect.objectContaining({ inFlight: 1, admittedPerSecond: 0.2, refusedPerSecond: 0.4 }),
+      ]),
+    );
+
+    // What is long past counts no more.
+    for (const id of [held[1] ?? '', other, third.id]) await gate.settle(id);
+    app.clock.advance(6_000);
+    expect((await app.operator.run(PictureStats)).stats).toMatchObject({
+      totals: { inFlight: 0, admittedPerSecond: 0, refusals: [], queueWaitP99Ms: null },
+      tenants: [],
+    });
+  });
+
+  it('count the gateways that were heard of lately', async () => {
+    const alive = async () => (await app.operator.run(PictureStats)).stats.totals?.gatewaysAlive;
+    const silenceMs = app.config.gateways.silenceSeconds * 1_000;
+    const { id: gatewayId } = await seed.gateway();
+    await admission.refreshed();
+    app.clock.advance(1_000);
+    expect(await alive()).toBe(1);
+    app.clock.advance(silenceMs - 5_000);
+    await seed.run('gatewayHeartbeat', { gatewayId, inFlight: 0 });
+    app.clock.advance(silenceMs - 5_000);
+    expect(await alive()).toBe(1);
+    app.clock.advance(silenceMs);
+    expect(await alive()).toBe(0);
+  });
+});
+
+it('a process that does not decide shows nothing as its own, and says that another one decides', async () => {
+  const second = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
+  const { keyId } = await callerOf(seed);
+  const [lease = ''] = await admitted(1, { keyId });
+  app.clock.advance(100);
+  const following = await follow(second.app, second.operator, PictureFollow, {});
+  const { fairshareLive } = await following.next();
+  expect(fairshareLive).toMatchObject({ mode: 'DELEGATED', totals: { inFlight: 0, clusterInFlight: null }, pools: [] });
+  await following.stop();
+  const decider = await follow(app.app, app.operator, PictureFollow, {});
+  const { fairshareLive: decided } = await decider.next();
+  expect(decided).toMatchObject({ mode: 'LOCAL', totals: { inFlight: 1 } });
+  expect(decided.instanceId).not.toBe(fairshareLive.instanceId);
+  await decider.stop();
+  await gate.settle(lease);
+  await second.close();
+});
