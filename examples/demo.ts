@@ -52,11 +52,9 @@ async function main(): Promise<void> {
     if (keyFile !== undefined && process.env.FAIRLEAD_KEY === undefined) {
       process.env.FAIRLEAD_KEY = readFileSync(keyFile, 'utf8').trim();
     }
-    say(
-      [`Playground: ${url}/`, keyFile === undefined ? 'Key: the one of that server.' : `Key: cat ${keyFile}`, ''].join(
-        '\n',
-      ),
-    );
+    say(`Playground: ${url}/  Run the tab FairshareLive, or StatsLive.`);
+    say(keyFile === undefined ? 'Key: the one of that server.' : `Key: cat ${keyFile}`);
+    say('In another terminal: npm run example -- watch\n');
     const { drive } = await import('./demo/drive.ts');
     await drive(options, { say, show, showEveryMs: isTerminal ? 500 : 5_000 }, ending.signal);
   } finally {

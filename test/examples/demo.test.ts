@@ -79,6 +79,7 @@ test('the demo admits and settles over HTTP, keeps what it made when it is told 
   const first = demo('--duration', '2', '--keep');
   expect(await first.exitCode, first.output.text).toBe(0);
   expect(first.output.text).toContain(`${app.url}/`);
+  expect(first.output.text).toContain('FairshareLive');
   expect(first.output.text).not.toContain('failed');
   const settledFirst = settledIn(first.output.text);
   expect(settledFirst).toBeGreaterThan(10);

@@ -22,11 +22,13 @@ function fill(variables: string, answered: readonly string[]): Record<string, un
   return JSON.parse(filled) as Record<string, unknown>;
 }
 
+const isSubscription = ({ text }: { readonly text: string }): boolean => /^subscription /m.test(text);
+
 test('every tab of the playground does what it says, with what the tabs before it answered', async () => {
-  const [tail, ...others] = operations.toReversed();
+  const tail = operations.find(({ text }) => text.includes('subscription AuditTail'));
   const following = await follow(app.app, app.operator, { toString: () => tail?.text ?? '' }, {});
   const answered: string[] = [];
-  for (const { file, text, variables = '{}' } of others.reverse()) {
+  for (const { file, text, variables = '{}' } of operations.filter((operation) => !isSubscription(operation))) {
     const { data, errors } = await app.operator.send<Record<string, unknown>, unknown>(text, fill(variables, answered));
     expect(errors, file).toBeUndefined();
     for (const [field, value] of Object.entries(data ?? {}))
@@ -34,6 +36,24 @@ test('every tab of the playground does what it says, with what the tabs before i
     answered.push(...textsOf(data));
   }
   expect(await following.next()).toMatchObject({ auditTail: { action: 'createTenant' } });
+  await following.stop();
+});
+
+const liveTabs = operations.filter(({ text }) => /\w+Live\b/.test(text));
+
+test('there is a tab that follows each live snapshot', () => {
+  expect(liveTabs.map(({ file }) => file)).toEqual(['14-fairshare-live.graphql', '15-stats-live.graphql']);
+});
+
+test.each(liveTabs)('$file shows the state of now at once', async ({ text }) => {
+  const following = await follow<Record<string, object>, Record<string, never>>(
+    app.app,
+    app.operator,
+    { toString: () => text },
+    {},
+  );
+  const [snapshot] = Object.values(await following.next());
+  expect(snapshot).toMatchObject({ asOf: expect.any(String), totals: { inFlight: 0, queued: 0 } });
   await following.stop();
 });
 

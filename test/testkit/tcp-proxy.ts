@@ -29,19 +29,21 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   if (address === null || typeof address === 'string') throw new Error('The proxy has no port.');
   const url = new URL(targetUrl);
   url.host = `127.0.0.1:${address.port}`;
+  const cut = (): void => {
+    for (const socket of [...pairs].flat()) socket.destroy();
+    pairs.clear();
+  };
   return {
     url: url.href,
+    cut,
     loseEverythingSent: () => {
       for (const [near, far] of pairs) {
         near.unpipe(far).resume();
         far.unpipe(near).resume();
       }
     },
-    cut: () => {
-      for (const socket of [...pairs].flat()) socket.destroy();
-    },
     close: () => {
-      for (const socket of [...pairs].flat()) socket.destroy();
+      cut();
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
