@@ -26,6 +26,25 @@ const fenceStatement = {
     OR set_config('fairlead.product_id', $2, true) IS NULL OR set_config('fairlead.user_id', $3, true) IS NULL`,
 };
 
+/** The same for whoever is bound to a tenant and nothing narrower, as most are: the others stay as empty as they were. */
+const tenantFenceStatement = {
+  name: 'tenant_fence',
+  text: "SELECT WHERE set_config('fairlead.tenant_id', $1, true) IS NULL",
+};
+
+/** The statement that sets a fence up, with its values. */
+interface Setup {
+  readonly name: string;
+  readonly values: string[];
+}
+
+function setupOf(fence: Fence): Setup {
+  const { tenantId = '', productId, userId } = fence;
+  return productId === undefined && userId === undefined
+    ? { name: tenantFenceStatement.name, values: [tenantId] }
+    : { name: fenceStatement.name, values: valuesOf(fence) };
+}
+
 interface Statement {
   readonly text: string;
   readonly values: readonly unknown[];
@@ -46,18 +65,19 @@ export class FencedConnections {
     // Sent before anything else. Where it fails, so does all that comes after it.
     this.pool.on('connect', (client) => {
       client.query({ ...fenceStatement, values: ['', '', ''] }).catch(() => undefined);
+      client.query({ ...tenantFenceStatement, values: [''] }).catch(() => undefined);
     });
   }
 
   /** Sends statements behind the fence. */
   behind(fence: Fence): Send {
-    const settings = valuesOf(fence);
+    const setup = setupOf(fence);
     return async ({ text, values }, plannedForValues = false) => {
       const name = plannedForValues ? undefined : this.#names.of(text);
       const client = await this.pool.connect();
       let failure: Error | undefined;
       try {
-        return await sendBehind(client, settings, { text, values, name });
+        return await sendBehind(client, setup, { text, values, name });
       } catch (error) {
         if (error instanceof Error && !leavesUsable(error)) failure = error;
         throw error;
@@ -81,7 +101,7 @@ const leavesUsable = (error: Error): boolean =>
  */
 function sendBehind(
   client: PoolClient,
-  settings: readonly string[],
+  setup: Setup,
   { text, values, name }: Statement,
 ): Promise<Record<string, unknown>[]> {
   return new Promise((resolve, reject) => {
@@ -95,7 +115,7 @@ function sendBehind(
     const submit = query.submit.bind(query);
     query.submit = (connection: Connection) => {
       connection.stream.cork();
-      connection.bind({ statement: fenceStatement.name, values: [...settings] }, true);
+      connection.bind({ statement: setup.name, values: setup.values }, true);
       connection.execute({}, true);
       const refusal = submit(connection);
       connection.stream.uncork();

@@ -93,14 +93,20 @@ describe('a connection behind a fence', () => {
     await expect(fenced.pool.query('SELECT FROM team')).rejects.toThrow(/uuid/);
   });
 
-  it('leaves the statement out when the fence could not be set, and the next one finds another connection', async () => {
-    const fenced = connections(1);
-    const { tenantId } = await addTenantRows(database);
-    const send = fenced.behind(fenceOf(tenantId));
-    await send(sql`DEALLOCATE fence`);
-    await expect(send(sql`SELECT id FROM tenant`)).rejects.toMatchObject({ code: '26000' });
-    expect(await send(sql`SELECT id FROM tenant`)).toEqual([{ id: tenantId }]);
-  });
+  it.each([
+    ['a tenant', 'tenant_fence', {}],
+    ['a user', 'fence', { userId: '' }],
+  ])(
+    'leaves the statement out when the fence of %s could not be set, and the next one finds another connection',
+    async (_whose, name, more) => {
+      const fenced = connections(1);
+      const { tenantId } = await addTenantRows(database);
+      const send = fenced.behind(fenceOf(tenantId, more));
+      await send(Prisma.raw(`DEALLOCATE ${name}`));
+      await expect(send(sql`SELECT id FROM tenant`)).rejects.toMatchObject({ code: '26000' });
+      expect(await send(sql`SELECT id FROM tenant`)).toEqual([{ id: tenantId }]);
+    },
+  );
 
   it('gives the rows of the statement, whatever it is', async () => {
     const { tenantId } = await addTenantRows(database);
