@@ -1,4 +1,5 @@
 import { IndexedHeap, type Order } from './indexed-heap.ts';
+import { Run } from './run.ts';
 import type { Request } from './state.ts';
 
 const byEnd: Order<Request> = { keyOf: ({ endsAt }) => endsAt, isTieBefore: (a, b) => a.arrival < b.arrival };
@@ -9,59 +10,10 @@ function isBefore(a: Request, b: Request): boolean {
 
 /** About as many limits as there are for most of what waits. */
 const maxRuns = 4;
-/** Below this, gaps do not matter. */
-const fewPlaces = 64;
-
-/**
- * Waits that came in the order in which they end, as all do that have the same limit: so nothing has to be sorted, and
- * one that is over leaves a gap. With many waiting, a heap would be the part of a decision that costs most.
- */
-class Run {
-  readonly #places: (Request | undefined)[] = [];
-  #firstPlace = 0;
-  #size = 0;
-  lastEnd = Number.NEGATIVE_INFINITY;
-
-  get first(): Request | undefined {
-    if (this.#size === 0) return undefined;
-    while (this.#places[this.#firstPlace] === undefined) this.#firstPlace += 1;
-    return this.#places[this.#firstPlace];
-  }
-
-  append(request: Request): void {
-    request.run = this;
-    request.heapIndex = this.#places.length;
-    this.#places.push(request);
-    this.#size += 1;
-    this.lastEnd = request.endsAt;
-  }
-
-  remove(request: Request): void {
-    this.#places[request.heapIndex] = undefined;
-    request.heapIndex = -1;
-    request.run = undefined;
-    this.#size -= 1;
-    if (this.#size === 0) this.lastEnd = Number.NEGATIVE_INFINITY;
-    if (this.#places.length > fewPlaces && this.#size * 2 < this.#places.length) this.#closeGaps();
-  }
-
-  #closeGaps(): void {
-    let place = 0;
-    for (let index = this.#firstPlace; index < this.#places.length; index += 1) {
-      const request = this.#places[index];
-      if (request === undefined) continue;
-      this.#places[place] = request;
-      request.heapIndex = place;
-      place += 1;
-    }
-    this.#places.length = place;
-    this.#firstPlace = 0;
-  }
-}
 
 /** When what waits gives up, and when what runs is given up. */
 export class Deadlines {
-  readonly #runs: readonly Run[] = Array.from({ length: maxRuns }, () => new Run());
+  readonly #runs: readonly Run<Request>[] = Array.from({ length: maxRuns }, () => new Run<Request>());
   /** Waits that end before the last one of every run. */
   readonly #otherWaits = new IndexedHeap(byEnd);
   readonly #leases = new IndexedHeap(byEnd);
@@ -120,5 +72,3 @@ export class Deadlines {
     return first;
   }
 }
-
-export type { Run };

@@ -2,8 +2,8 @@
  * What the scheduler remembers. One file, since these refer to each other: requests wait in lanes, lanes belong to
  * nodes of trees, nodes to those who share, and caps know the nodes that they hold back.
  */
-import type { Run } from './deadlines.ts';
 import { type HeapItem, IndexedHeap, type Order } from './indexed-heap.ts';
+import type { Run } from './run.ts';
 import { Member, type Siblings } from './siblings.ts';
 
 export type Priority = 'HIGH' | 'NORMAL' | 'LOW';
@@ -228,7 +228,7 @@ export class Lane implements HeapItem {
 export class Request implements HeapItem {
   heapIndex = -1;
   /** Where it is among the waits, if it is not in a heap. */
-  run: Run | undefined;
+  run: Run<Request> | undefined;
   /** When it gives up waiting, or its lease ends. */
   endsAt = 0;
   id: string;
