@@ -107,8 +107,11 @@ export class GatewayHeartbeats {
     { principal, now }: RuntimeScope,
     { gatewayId, inFlight, leaseIds = [] }: GatewayHeartbeat,
   ): Promise<{ readonly receivedAt: Date } & Pace> {
-    const sender = await this.#senders.get(gatewayId, () => this.#load(gatewayId));
-    if (sender === undefined || !speaksFor(principal, sender)) throw new NotFoundError('gateway', ['gatewayId']);
+    // Remembered for the caller: somebody else's gateway is looked up anew each time, as one that does not exist.
+    const sender = await this.#senders.get(`${principal.credentialId} ${gatewayId}`, () =>
+      this.#load(principal, gatewayId),
+    );
+    if (sender === undefined) throw new NotFoundError('gateway', ['gatewayId']);
     if (sender.leftAt !== null) {
       throw new InvalidStateError('The gateway was deregistered; register it again.', 'LEFT', ['gatewayId']);
     }
@@ -123,11 +126,12 @@ export class GatewayHeartbeats {
     return this.#beats.flush();
   }
 
-  async #load(id: string) {
-    const row = await this.#database.reader.find(gateways, [sql`t.id = ${id}::uuid`], {
+  async #load(principal: RuntimeScope['principal'], id: string) {
+    const found = await this.#database.reader.find(gateways, [sql`t.id = ${id}::uuid`], {
       wanted: senderColumns,
     });
-    return { value: row, dependsOn: row === undefined ? [] : [id] };
+    const isOwn = found !== undefined && speaksFor(principal, found);
+    return isOwn ? { value: found, dependsOn: [id] } : { value: undefined, dependsOn: [] };
   }
 
   /** Rows are locked in the order of their ids, so that processes do not wait for each other in a circle. */
