@@ -48,13 +48,13 @@ export interface Named {
 
 const listSize = (field: FieldOf): Arguments => (rowTypeOf(getNamedType(field.field.type)) ? { first: 100 } : {});
 
-/** The call that names this row, or one that does not exist. */
-export function nameRow({ own }: World, way: Way, row?: Row, parent?: Row): Named {
+/** The call that names this row, or one that does not exist, by what no row has. */
+export function nameRow({ own }: World, way: Way, row?: Row, parent?: Row, nowhere?: string): Named {
   const { field, naming, path, rule } = way;
   const base = { ...listSize(field), ...(naming?.with ?? rule.with)?.(own) };
   const at = parent === undefined ? {} : { parentId: parent.id, parent };
   if (naming === undefined || path === undefined) return { way, given: '', call: { field, args: base, ...at } };
-  const given = row === undefined ? missing(naming) : textOf(naming, row);
+  const given = row === undefined ? (nowhere ?? missing(naming)) : textOf(naming, row);
   return {
     way,
     given,
