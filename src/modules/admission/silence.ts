@@ -35,7 +35,7 @@ export class Silence {
   watch(): void {
     const { owner, silenceMs } = this.#parts;
     let next: number | undefined;
-    for (const [, at] of owner()?.heardOf() ?? []) {
+    for (const [, at] of owner()?.holding.heardOf() ?? []) {
       const endsAt = at + silenceMs + 1;
       if (next === undefined || endsAt < next) next = endsAt;
     }
@@ -49,7 +49,7 @@ export class Silence {
   async #look(): Promise<void> {
     const { clock, database, owner, silenceMs } = this.#parts;
     const heardSince = clock.now().getTime() - silenceMs;
-    const silent = [...(owner()?.heardOf() ?? [])].flatMap(([id, at]) => (at < heardSince ? [id] : []));
+    const silent = [...(owner()?.holding.heardOf() ?? [])].flatMap(([id, at]) => (at < heardSince ? [id] : []));
     if (silent.length > 0) {
       // Another process may have heard of them.
       const rows = await database.prisma.gateway.findMany({
@@ -59,7 +59,7 @@ export class Silence {
       const heardAt = new Map(rows.map(({ id, lastHeartbeatAt }) => [id, lastHeartbeatAt.getTime()]));
       for (const id of silent) {
         const at = heardAt.get(id) ?? 0;
-        if (at < heardSince) owner()?.expireLeasesOf(id);
+        if (at < heardSince) owner()?.holding.expireLeasesOf(id);
         else await owner()?.heard({ gatewayId: id, leaseIds: [], at });
       }
     }

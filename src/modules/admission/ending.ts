@@ -1,0 +1,144 @@
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import type { Clock } from '../../graph/context.ts';
+import type { Ledger } from '../limits/ledger/ledger.ts';
+import type { Reservation } from '../limits/ledger/reservation.ts';
+import type { Activity } from './activity.ts';
+import { leaseNotFound, notWritten, requestKey, requestNotFound } from './answers.ts';
+import type { CatalogState } from './catalog.ts';
+import { costOf, nanoOf, noPrices, type PicoPrices } from './costs.ts';
+import type { Holding } from './holding.ts';
+import type { Held } from './leases.ts';
+import type { Caller, CancelAnswer, CancelCall, Cancellation, SettleAnswer, SettleCall } from './owner.ts';
+import type { Records } from './records.ts';
+import { lateFigures, settledRecord, unsettledRecord } from './settlement.ts';
+import type { Slots } from './slots.ts';
+import type { AdmissionStore } from './store.ts';
+
+interface Parts {
+  readonly holding: Holding;
+  readonly slots: Slots;
+  readonly ledger: Ledger;
+  readonly records: Records;
+  readonly store: AdmissionStore;
+  readonly catalog: () => CatalogState;
+  readonly clock: Clock;
+  readonly activity: Activity;
+  readonly log: Logger;
+}
+
+/** What ended lately, so that a repetition is answered as the first time, and late figures correct what was counted. */
+const endedMax = 20_000;
+
+/** Ends leases, each once: settled, given back, or expired. */
+export class Ending {
+  readonly #parts: Parts;
+  readonly #cancelled = new LRUCache<string, { readonly credentialId: string; readonly cancellation: Cancellation }>({
+    max: endedMax,
+  });
+  readonly #expired = new LRUCache<string, Reservation>({ max: endedMax });
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get #now(): number {
+    return this.#parts.clock.now().getTime();
+  }
+
+  async settle(call: SettleCall): Promise<SettleAnswer> {
+    const { activity, holding, ledger, records, slots } = this.#parts;
+    const { caller, leaseId, inputTokens, outputTokens } = call;
+    const held = holding.leases.get(leaseId);
+    try {
+      if (held === undefined) return await this.#settleLate(call);
+      const { row, reservation } = held;
+      if (row.credentialId !== caller.credentialId) return leaseNotFound;
+      const now = this.#now;
+      const prices = this.#pricesOf(row.modelId);
+      const tokens = inputTokens + outputTokens;
+      holding.remove(held);
+      ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, now);
+      slots.settle(leaseId, tokens);
+      activity.settled(row.tenantId, tokens);
+      const { record, isNew } = await records.add(settledRecord(row, call, prices, now));
+      return { outcome: 'SETTLED', record, isRepeated: !isNew };
+    } catch (error) {
+      return notWritten(error);
+    }
+  }
+
+  /** Cancels what does not wait: gives a slot back that is held, and says what became of one that is not. */
+  async cancel({ caller, leaseId, requestId }: CancelCall): Promise<CancelAnswer> {
+    const { holding, records, store } = this.#parts;
+    const name = leaseId ?? requestKey(caller, requestId ?? '');
+    const held = leaseId === null ? holding.ofRequest(name) : holding.ofCaller(caller, leaseId);
+    try {
+      if (held !== undefined) {
+        this.release(held);
+        for (const each of [held.row.id, requestKey(caller, held.row.requestId)]) {
+          this.noteCancelled(each, caller, 'RELEASED');
+        }
+        await store.release(held.row.id);
+        return { outcome: 'CANCELLED', cancellation: 'RELEASED' };
+      }
+      const before = this.#cancelled.get(name);
+      if (before?.credentialId === caller.credentialId) {
+        return { outcome: 'CANCELLED', cancellation: before.cancellation };
+      }
+      const record = leaseId === null ? undefined : await records.find(leaseId);
+      if (record?.credentialId === caller.credentialId) return { outcome: 'ENDED', settlement: record.settlement };
+    } catch (error) {
+      return notWritten(error);
+    }
+    return leaseId === null ? requestNotFound : leaseNotFound;
+  }
+
+  /** Has the same be answered when it is cancelled again. */
+  noteCancelled(name: string, { credentialId }: Caller, cancellation: Cancellation): void {
+    this.#cancelled.set(name, { credentialId, cancellation });
+  }
+
+  /** Gives everything back. */
+  release(held: Held): void {
+    const { holding, ledger, slots } = this.#parts;
+    holding.remove(held);
+    slots.cancel(held.row.id);
+    ledger.cancel(held.reservation, this.#now);
+  }
+
+  /** A lease that nobody renewed: its slot is free already, and what it was expected to use stays counted. */
+  expired(leaseId: string): void {
+    const { holding, log, records } = this.#parts;
+    const held = holding.leases.get(leaseId);
+    if (held === undefined) return;
+    holding.remove(held);
+    this.#expired.set(leaseId, held.reservation);
+    const record = unsettledRecord(held.row, held.reservation.costNanoUsd, this.#now);
+    records.add(record).catch((error: unknown) => {
+      log.warn({ err: error }, 'the record of an expired lease could not be written yet');
+    });
+  }
+
+  /** Settles what has ended already: gives the record that there is, which it corrects once if nothing was known. */
+  async #settleLate(call: SettleCall): Promise<SettleAnswer> {
+    const { ledger, records } = this.#parts;
+    const known = await records.find(call.leaseId);
+    if (known === undefined || known.credentialId !== call.caller.credentialId) return leaseNotFound;
+    if (known.settlement !== 'UNSETTLED') return { outcome: 'SETTLED', record: known, isRepeated: true };
+    const prices = this.#pricesOf(known.modelId);
+    const settled = await records.correct(lateFigures(call, prices));
+    if (settled === undefined) return leaseNotFound;
+    const reservation = settled.isNew ? this.#expired.get(call.leaseId) : undefined;
+    if (reservation !== undefined) {
+      this.#expired.delete(call.leaseId);
+      const tokens = call.inputTokens + call.outputTokens;
+      ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, this.#now);
+    }
+    return { outcome: 'SETTLED', record: settled.record, isRepeated: !settled.isNew };
+  }
+
+  #pricesOf(modelId: string | null): PicoPrices {
+    return (modelId === null ? undefined : this.#parts.catalog().models.get(modelId)?.prices) ?? noPrices;
+  }
+}
