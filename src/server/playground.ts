@@ -51,7 +51,7 @@ export function createPlayground(options: PlaygroundOptions): Playground {
 
   const load = async (): Promise<ReadonlyMap<string, Asset>> => {
     const bundle = await import('@graphql-yoga/render-graphiql/graphiql');
-    const script = await readFile(new URL('playground/client.js', import.meta.url), 'utf8');
+    const source = (name: string) => readFile(new URL(`playground/${name}`, import.meta.url), 'utf8');
     const assets = new Map<string, Asset>();
     const add = (name: string, type: string, text: string): string => {
       const asset = createAsset(text, { ...immutable, 'content-type': type });
@@ -61,7 +61,8 @@ export function createPlayground(options: PlaygroundOptions): Playground {
     };
     const javascript = 'text/javascript; charset=utf-8';
     const addresses = {
-      script: add('client.js', javascript, script),
+      streams: add('streams.js', javascript, await source('streams.js')),
+      script: add('client.js', javascript, await source('client.js')),
       bundle: add('graphiql.js', javascript, bundle.js),
       styles: add('graphiql.css', 'text/css; charset=utf-8', bundle.css),
       icon: add('icon.svg', 'image/svg+xml', logo),

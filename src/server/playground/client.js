@@ -1,6 +1,6 @@
 /**
  * The browser's side of the playground. It is served as it stands, before the GraphiQL bundle, and draws the page once
- * both have run. No build step and no imports, so that what is read here is what the browser runs.
+ * all have run. No build step and no imports, so that what is read here is what the browser runs.
  */
 
 /**
@@ -120,6 +120,7 @@ function offerToPasteKey() {
 }
 
 document.addEventListener('DOMContentLoaded', () => {
+  globalThis.fetch = globalThis.continueStreams(globalThis.fetch.bind(globalThis));
   introspectWithoutKey();
   carryHeadersBetweenTabs();
   offerToPasteKey();

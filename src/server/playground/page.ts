@@ -27,6 +27,7 @@ export const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"
 
 /** Addresses of the page's parts, relative to the page so that a proxy may serve both under a prefix. */
 export interface PageAddresses {
+  readonly streams: string;
   readonly script: string;
   readonly bundle: string;
   readonly styles: string;
@@ -76,6 +77,7 @@ html, body, #root { height: 100%; margin: 0; }
 ${tabsStayInPlace}
 </style>
 <script type="application/json" id="settings">${data}</script>
+<script src="${addresses.streams}" defer></script>
 <script src="${addresses.script}" defer></script>
 <script src="${addresses.bundle}" defer></script>
 </head>
