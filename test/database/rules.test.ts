@@ -26,6 +26,20 @@ describe('the rules that the database keeps itself', () => {
   });
 
   it.each([
+    ['requests_per_minute', '-1', 'product_requests_per_minute_check'],
+    ['tokens_per_minute', '-1', 'product_tokens_per_minute_check'],
+    ['tokens_per_day', '-1', 'product_tokens_per_day_check'],
+    ['max_in_flight', '-1', 'product_max_in_flight_check'],
+    ['budget_tokens', '-1', 'product_budget_tokens_check'],
+    ['budget_cost_usd', '-0.000001', 'product_budget_cost_usd_check'],
+    ['budget_cost_usd', `'NaN'`, 'product_budget_cost_usd_check'],
+  ])('a product cannot have %s %s', async (column, value, constraint) => {
+    const insert = `INSERT INTO product (id, tenant_id, slug, display_name, display_name_folded, updated_at, ${column})
+      VALUES (gen_random_uuid(), gen_random_uuid(), 'abc', 'a', 'a', now(), ${value})`;
+    await expect(pool.query(insert)).rejects.toMatchObject({ constraint });
+  });
+
+  it.each([
     ['revision', '0', 'model_revision_check'],
     ['admission_weight_percent', '0', 'model_admission_weight_percent_check'],
     ['admission_weight_percent', '10001', 'model_admission_weight_percent_check'],

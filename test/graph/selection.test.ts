@@ -69,6 +69,7 @@ beforeAll(async () => {
   const { id: productId } = await seed.product({
     tenantId,
     slug: 'chat',
+    limits,
     policy: { maxEngines: 9, rateLimitRpm: 8, engineVersion: 'v2', rollout },
   });
   const engine = await seed.engine({ productId, url: 'https://engine.example.com', version: 'v1' });

@@ -49,7 +49,7 @@ export const keyRecord = (changes: RecordChanges = {}): KeyRecord => ({
     ...changes.tenant,
   },
   user: { id: 'user', externalId: 'ada', status: 'ACTIVE', limits: noLimits, team: null, ...changes.user },
-  product: { id: 'product', slug: 'chat', status: 'ACTIVE', ...changes.product },
+  product: { id: 'product', slug: 'chat', status: 'ACTIVE', limits: noLimits, ...changes.product },
   engine: { id: 'engine', userExternalId: 'ada', status: 'RUNNING', ...changes.engine },
   app: { id: 'app', name: 'App', status: 'ACTIVE', inference: {}, ...changes.app },
 });

@@ -58,6 +58,7 @@ function makeParty(identity: Party['identity'], user: KeyUser | null): Party {
     key: limited(key),
     user: user && limited(user),
     team: team && { ...limited(team), userSharePercent: team.userSharePercent },
+    product: product && limited(product),
     tenant: limited(tenant),
   });
   return {
@@ -66,7 +67,7 @@ function makeParty(identity: Party['identity'], user: KeyUser | null): Party {
     stack,
     caps: [
       ...(user === null ? [] : capsOfUser(user)),
-      ...(product === null ? [] : [capOf('PRODUCT', product.id, null)]),
+      ...(product === null ? [] : [capOf('PRODUCT', product.id, product.limits.maxInFlight)]),
     ],
     rows: [...dependenciesOf(identity), ...(user === null ? [] : rowsOfUser(user))],
   };

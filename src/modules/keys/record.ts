@@ -75,7 +75,12 @@ export interface KeyIdentity {
     readonly limits: LimitsRow;
   } | null;
   readonly user: KeyUser | null;
-  readonly product: { readonly id: string; readonly slug: string; readonly status: ProductStatus } | null;
+  readonly product: {
+    readonly id: string;
+    readonly slug: string;
+    readonly status: ProductStatus;
+    readonly limits: LimitsRow;
+  } | null;
   readonly engine: { readonly id: string; readonly userExternalId: string; readonly status: EngineStatus } | null;
   readonly app: {
     readonly id: string;
@@ -171,7 +176,7 @@ const identityParts = {
   user: rowOf({ table: 'tenant_user', alias: 'u', id: 'k.user_id' }, user),
   product: rowOf(
     { table: 'product', alias: 'p', id: 'k.product_id' },
-    values(columns('p', { id: text, slug: text, status: oneOf(ProductStatus) })),
+    values({ ...columns('p', { id: text, slug: text, status: oneOf(ProductStatus) }), limits: limitsOf('p') }),
   ),
   engine: rowOf(
     { table: 'engine', alias: 'e', id: 'k.engine_id' },

@@ -89,6 +89,12 @@ const KeyOwnersType = builder.objectRef<KeyRecord>('KeyOwners').implement({
       description: "The product's slug.",
       resolve: ({ product }) => product?.slug,
     }),
+    productLimits: t.field({
+      type: Limits,
+      nullable: true,
+      description: "The product's limits, of its platform keys and its engines together.",
+      resolve: ({ product }) => product?.limits,
+    }),
     engineId: t.id({ nullable: true, description: 'The engine.', resolve: ({ engine }) => ownerId('Engine', engine) }),
     appId: t.id({ nullable: true, description: 'The application.', resolve: ({ app }) => ownerId('App', app) }),
     appName: t.string({ nullable: true, description: "The application's name.", resolve: ({ app }) => app?.name }),

@@ -6,6 +6,7 @@ import { encodeId } from '../../graph/ids.ts';
 import { OneTimeSecretType } from '../../graph/one-time-secret.ts';
 import { PrivilegeEscalationError } from '../keys/errors.ts';
 import { ApiKey } from '../keys/schema.ts';
+import { LimitsInput } from '../limits/schema.ts';
 import { ownerTenantDescription } from '../tenants/schema.ts';
 import type { ProductRow } from './entity.ts';
 import { ProductHasEnginesError, ProductSlugExistsError } from './errors.ts';
@@ -54,6 +55,10 @@ command({
     }),
     displayName: t.string({ required: true, description: 'Its name for people; trimmed, 1 to 255 characters.' }),
     policy: t.field({ type: ProductPolicyInput, description: 'What it may use. Default: everything is unlimited.' }),
+    limits: t.field({
+      type: LimitsInput,
+      description: 'How much the requests of all its keys may use together. Default: everything inherits.',
+    }),
     engineVersion: t.string({
       description: 'The same as `policy.engineVersion`: the version that engines should run.',
     }),
@@ -76,13 +81,14 @@ command({
 
 command({
   name: 'updateProduct',
-  description: 'Changes what is said of a product: an omitted field stays as it is.',
+  description: 'Changes what is said of a product, and its limits: an omitted field stays as it is.',
   scopes,
   target,
   input: updateProductRules,
   fields: (t) => ({
     ...reference(t),
     displayName: t.string({ description: 'Its name for people; trimmed, 1 to 255 characters.' }),
+    limits: t.field({ type: LimitsInput, description: 'The limits to set; those that are left out stay.' }),
   }),
   errors: errorsOfChange,
   run: ({ products }, scope, input) => products.update(scope, input),

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../graph/audit.ts';
 import type { ChangedRow } from '../../graph/commands/definition.ts';
 import { encodeId } from '../../graph/ids.ts';
+import { describeLimits } from '../limits/limits.ts';
 import type { ProductRow } from './entity.ts';
 import { describePolicy, type Policy, policyValuesOf } from './policy.ts';
 
@@ -17,6 +18,7 @@ export const describeProduct = (product: ProductRow): JsonObject => ({
   tenantId: encodeId('Tenant', product.tenantId),
   status: product.status,
   policy: describePolicy(policyOf(product)),
+  limits: describeLimits(product),
   revision: product.revision,
 });
 

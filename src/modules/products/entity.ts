@@ -1,5 +1,6 @@
 import { defineEntity, type EntityRow } from '../../database/entity.ts';
 import type { Product, ProductPolicyVersion } from '../../database/generated/client.ts';
+import { limitColumns } from '../limits/limits.ts';
 import { policyColumns } from './policy.ts';
 
 export const products = defineEntity<Product>()({
@@ -14,6 +15,7 @@ export const products = defineEntity<Product>()({
     'status',
     'policyVersion',
     ...policyColumns,
+    ...limitColumns,
     'revision',
     'createdAt',
     'updatedAt',
@@ -23,6 +25,7 @@ export const products = defineEntity<Product>()({
   owners: { tenant: 'tenantId', product: 'id', engine: 'shared' },
   fields: {
     tenant: ['tenantId'],
+    limits: limitColumns,
     policy: ['policyVersion', ...policyColumns],
     policyVersion: ['id'],
     policyVersions: ['id'],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { engineVersionText, expectedRevision, idOf, nameText, rule } from '../../graph/commands/validation.ts';
 import { isGiven } from '../../graph/given.ts';
+import { limitsRules } from '../limits/limits.ts';
 import { policyRules } from './policy.ts';
 
 const slugPattern = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
@@ -25,6 +26,7 @@ export const registerProductRules = z
     slug,
     displayName: nameText,
     policy: policyRules.nullish(),
+    limits: limitsRules.nullish(),
     engineVersion: engineVersionText.nullish(),
   })
   .refine(
@@ -39,7 +41,11 @@ export const registerProductRules = z
 const ofProduct = { productId: idOf('Product'), expectedRevision };
 const ofPolicy = { ...ofProduct, dryRun: z.boolean() };
 
-export const updateProductRules = z.object({ ...ofProduct, displayName: nameText.optional() });
+export const updateProductRules = z.object({
+  ...ofProduct,
+  displayName: nameText.optional(),
+  limits: limitsRules.optional(),
+});
 export const productStatusRules = z.object(ofProduct);
 export const deleteProductRules = z.object({ ...ofPolicy, drainEngines: z.boolean() });
 export const productPolicyRules = z.object({ ...ofPolicy, policy: policyRules });

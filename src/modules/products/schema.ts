@@ -8,6 +8,7 @@ import { listRequest } from '../../graph/lists.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { orderInput } from '../../graph/ordering.ts';
 import { wantedColumns } from '../../graph/selection.ts';
+import { Limits } from '../limits/schema.ts';
 import { Tenant, tenantOf } from '../tenants/schema.ts';
 import { policyOf } from './data.ts';
 import { type ProductRow, products } from './entity.ts';
@@ -51,6 +52,12 @@ builder.node(Product, {
       resolve: (product, _args, context) => tenantOf(context, product.tenantId),
     }),
     policy: t.field({ type: ProductPolicyType, description: 'What it may use, as it is now.', resolve: policyOf }),
+    limits: t.field({
+      type: Limits,
+      description:
+        "How much the requests of its platform keys and of its engines' keys may use together. Null inherits the limit of the tenant. How often engines may be asked for is another thing, which its policy says.",
+      resolve: (product) => product,
+    }),
     revision: t.exposeInt('revision', { description: 'Counts its changes, from 1.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was registered.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),

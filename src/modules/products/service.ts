@@ -12,6 +12,7 @@ import { newId } from '../../graph/ids.ts';
 import { type ListRequest, readChildList, readList } from '../../graph/lists.ts';
 import { differs } from '../../graph/patches.ts';
 import type { IssuedKey, KeyService } from '../keys/service.ts';
+import { limitsData } from '../limits/limits.ts';
 import type { TenantService } from '../tenants/service.ts';
 import { aboutProduct, describeProduct } from './data.ts';
 import { type ProductRow, products } from './entity.ts';
@@ -108,13 +109,14 @@ export class ProductService {
 
   async register(scope: CommandScope, input: RegisterProduct): Promise<Change<RegisteredProductAnswer>> {
     const { transaction, now } = scope;
-    const { slug, displayName, policy, engineVersion } = input;
+    const { slug, displayName, policy, limits, engineVersion } = input;
     const tenant = await this.#tenants.holdForChild(scope, input.tenantId);
     const product = await orTaken(
       () => new ProductSlugExistsError(slug),
       transaction.prisma.product.create({
         data: {
           ...wholePolicy({ ...policy, engineVersion: engineVersion ?? policy?.engineVersion }),
+          ...limitsData(limits ?? {}, {}, now),
           id: newId(),
           tenantId: tenant.id,
           slug,
@@ -138,20 +140,19 @@ export class ProductService {
     };
   }
 
-  update(scope: CommandScope, { displayName, ...reference }: UpdateProduct): Promise<Change<ProductAnswer>> {
-    return this.#change(
-      scope,
-      reference,
-      displayName === undefined ? {} : { displayName, displayNameFolded: foldName(displayName) },
-    );
+  update(scope: CommandScope, { displayName, limits, ...reference }: UpdateProduct): Promise<Change<ProductAnswer>> {
+    return this.#change(scope, reference, (product) => ({
+      ...(displayName === undefined ? {} : { displayName, displayNameFolded: foldName(displayName) }),
+      ...limitsData(limits ?? {}, product, scope.now),
+    }));
   }
 
   suspend(scope: CommandScope, reference: ProductReference): Promise<Change<ProductAnswer>> {
-    return this.#change(scope, reference, { status: 'SUSPENDED' });
+    return this.#change(scope, reference, () => ({ status: 'SUSPENDED' }));
   }
 
   resume(scope: CommandScope, reference: ProductReference): Promise<Change<ProductAnswer>> {
-    return this.#change(scope, reference, { status: 'ACTIVE' });
+    return this.#change(scope, reference, () => ({ status: 'ACTIVE' }));
   }
 
   /** Deletes a product without engines at once, and one with engines when the last of them is destroyed. */
@@ -272,9 +273,10 @@ export class ProductService {
   async #change(
     scope: CommandScope,
     reference: ProductReference,
-    data: Prisma.ProductUncheckedUpdateInput,
+    dataOf: (product: ProductRow) => Prisma.ProductUncheckedUpdateInput,
   ): Promise<Change<ProductAnswer>> {
     const before = await this.holdForChange(scope, reference);
+    const data = dataOf(before);
     if (!differs(before, data)) return unchanged({ product: before });
     const product = await scope.transaction.prisma.product.update({
       where: { id: before.id },

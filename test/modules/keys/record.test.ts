@@ -90,6 +90,7 @@ async function makeOwners(): Promise<void> {
   });
   await prisma.product.create({
     data: {
+      ...allLimits(40),
       id: ids.product,
       tenantId,
       slug: 'chat',
@@ -142,7 +143,7 @@ async function makeKey(key: NewKey, secret: Partial<Prisma.ApiKeySecretUnchecked
 }
 
 const everythingOfAKey = (): Omit<NewKey, 'kind'> => ({
-  ...allLimits(40),
+  ...allLimits(50),
   tenantId: ids.tenant,
   scopes: ['models:read', 'keys:verify'],
   allowedOrigins: ['https://one.example.com', awkward('origin')],

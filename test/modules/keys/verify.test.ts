@@ -171,6 +171,36 @@ describe('verifyKey', () => {
     expect(await read()).toEqual({ verifyKey: { owners: { ...owners, teamUserSharePercent: null } } });
   });
 
+  it("tells the limits of the product of a key, also of an engine's, at once after the change", async () => {
+    const { id: productId } = await seed.product({ limits: { tokensPerDay: 9 } });
+    const { secret } = await seed.key({ kind: 'PRODUCT', productId, scopes: ['cloud:inference'] });
+    const { id: engineId } = await seed.engine({ productId });
+    const { secret: ofEngine } = await seed.key({ kind: 'ENGINE', engineId, scopes: ['cloud:inference'] });
+    const read = async (key: string) => {
+      const { verifyKey } = await operator.run(
+        graphql(`
+          query VerifyProductLimits($key: String!) {
+            verifyKey(input: { key: $key }) {
+              owners {
+                productLimits {
+                  tokensPerDay
+                  maxInFlight
+                }
+              }
+            }
+          }
+        `),
+        { key },
+      );
+      return verifyKey.owners?.productLimits;
+    };
+    expect(await read(secret)).toEqual({ tokensPerDay: 9, maxInFlight: null });
+    expect(await read(ofEngine)).toEqual({ tokensPerDay: 9, maxInFlight: null });
+    await seed.run('updateProduct', { productId, limits: { tokensPerDay: null, maxInFlight: 0 } });
+    expect(await read(secret)).toEqual({ tokensPerDay: null, maxInFlight: 0 });
+    expect(await read(ofEngine)).toEqual({ tokensPerDay: null, maxInFlight: 0 });
+  });
+
   it('answers for many keys at once, in their order, at most 100', async () => {
     const { id, secret } = await seed.key();
     const { secret: revoked, id: revokedId } = await seed.key();

@@ -5,6 +5,7 @@ import {
   type BadValue,
   badFlags,
   badIds,
+  badLimits,
   badNames,
   badRequiredNames,
   badRevisions,
@@ -25,7 +26,7 @@ const { id: productId, tenantId } = await seed.product();
 beforeEach(() => app.clock.advance(60_000));
 expectNoFailures(app);
 
-const badLimits: readonly BadValue[] = [
+const badPolicyLimits: readonly BadValue[] = [
   ['-1', -1, 'OUT_OF_RANGE'],
   ['a fraction', 0.5, notOfType],
   ['a whole number written as a fraction of ten', 1e21, notOfType],
@@ -36,8 +37,8 @@ const badLimits: readonly BadValue[] = [
 ];
 
 const policy: BadInputTable = {
-  'policy.maxEngines': badLimits,
-  'policy.rateLimitRpm': badLimits,
+  'policy.maxEngines': badPolicyLimits,
+  'policy.rateLimitRpm': badPolicyLimits,
   'policy.engineVersion': badEngineVersions,
   'policy.rollout.engineVersion': [['null', null, notOfType], ...badEngineVersions],
   'policy.rollout.percent': [
@@ -49,6 +50,8 @@ const policy: BadInputTable = {
   ],
 };
 const withPolicy = { policy: { rollout: { engineVersion: 'v2', percent: 1 } } };
+
+const withLimits = { limits: { budget: { tokens: 1 } } };
 
 const badSlugs: readonly BadValue[] = [
   ['missing', undefined, notOfType],
@@ -79,14 +82,25 @@ const badSlugs: readonly BadValue[] = [
 const reference: BadInputTable = { productId: badIds(tenantId), expectedRevision: badRevisions };
 const dryRun = badFlags(notOfType);
 
-refusesBadInput(app, 'registerProduct', () => ({ tenantId, slug: 'never-stored', displayName: 'x', ...withPolicy }), {
-  tenantId: badIds(productId, { nullable: true }),
-  slug: badSlugs,
-  displayName: [['missing', undefined, notOfType], ...badRequiredNames],
-  ...policy,
-  engineVersion: badEngineVersions,
+refusesBadInput(
+  app,
+  'registerProduct',
+  () => ({ tenantId, slug: 'never-stored', displayName: 'x', ...withPolicy, ...withLimits }),
+  {
+    tenantId: badIds(productId, { nullable: true }),
+    slug: badSlugs,
+    displayName: [['missing', undefined, notOfType], ...badRequiredNames],
+    ...policy,
+    ...badLimits,
+    engineVersion: badEngineVersions,
+  },
+);
+refusesBadInput(app, 'updateProduct', () => ({ productId, ...withLimits }), {
+  ...reference,
+  displayName: badNames,
+  limits: [['null', null, 'NOT_NULLABLE']],
+  ...badLimits,
 });
-refusesBadInput(app, 'updateProduct', () => ({ productId }), { ...reference, displayName: badNames });
 for (const command of ['suspendProduct', 'resumeProduct']) {
   refusesBadInput(app, command, () => ({ productId }), reference);
 }

@@ -43,6 +43,7 @@ export const productCases: CommandCases = {
       slug: seed.slug(),
       displayName: 'All values at once',
       policy,
+      limits: { requestsPerMinute: 0, tokensPerDay: 5_000_000_000, budget: { costUsd: '12.5', period: 'MONTHLY' } },
       engineVersion: policy.engineVersion,
     }),
     refused: {
@@ -61,9 +62,9 @@ export const productCases: CommandCases = {
   },
   updateProduct: {
     ...ofProduct,
-    audited: ['displayName'],
-    valid: async (seed) => ({ ...(await newProduct(seed)), displayName: seed.name() }),
-    changesNothing: newProduct,
+    audited: ['displayName', 'limits'],
+    valid: async (seed) => ({ ...(await newProduct(seed)), displayName: seed.name(), limits: { maxInFlight: 3 } }),
+    changesNothing: async (seed) => ({ ...(await newProduct(seed)), limits: { maxInFlight: null, budget: null } }),
     refused: {
       NotFoundError: () => ({ productId: missingProduct, displayName: 'Changed' }),
       InvalidStateError: async (seed) => ({ ...(await deletingProduct(seed)), displayName: 'Changed' }),

@@ -50,6 +50,20 @@ describe('registerProduct', () => {
     });
   });
 
+  it('takes limits, and a budget that counts from now on', async () => {
+    const limits = { tokensPerDay: 5_000_000_000, maxInFlight: 0, budget: { costUsd: '12.5', period: 'TERM' } };
+    const answer = await seed.run('registerProduct', {
+      tenantId: (await seed.tenant()).id,
+      slug: seed.slug(),
+      displayName: 'Limited',
+      limits,
+    });
+    const startedAt = app.clock.now().toISOString();
+    expect(answer).toMatchObject({
+      product: { limits: { ...limits, requestsPerMinute: null, budget: { costUsd: '12.5', tokens: null, startedAt } } },
+    });
+  });
+
   it('lets products of the same display name be', async () => {
     const { id: tenantId } = await seed.tenant();
     for (const slug of [seed.slug(), seed.slug()]) {
@@ -57,5 +71,44 @@ describe('registerProduct', () => {
         'RegisterProductPayload',
       );
     }
+  });
+});
+
+describe('updateProduct', () => {
+  it('leaves limits that are omitted, sets and clears them one by one, and replaces a budget as a whole', async () => {
+    const { id: productId } = await seed.product({
+      limits: { requestsPerMinute: 5, maxInFlight: 6, budget: { tokens: 7, period: 'LIFETIME' } },
+    });
+    const startedAt = app.clock.now().toISOString();
+    app.clock.advance(1_000);
+    expect(
+      await run('updateProduct', { productId, limits: { requestsPerMinute: 0, maxInFlight: null, tokensPerDay: 9 } }),
+    ).toMatchObject({
+      product: {
+        limits: { requestsPerMinute: 0, maxInFlight: null, tokensPerDay: 9, budget: { tokens: 7 } },
+        revision: 2,
+      },
+    });
+    expect(await run('updateProduct', { productId, displayName: 'Renamed' })).toMatchObject({
+      product: { limits: { requestsPerMinute: 0, tokensPerDay: 9, budget: { tokens: 7 } } },
+    });
+    // The count of a budget of the same period goes on.
+    expect(await run('updateProduct', { productId, limits: { budget: { costUsd: '1' } } })).toMatchObject({
+      product: { limits: { budget: { tokens: null, costUsd: '1', startedAt } } },
+    });
+    expect(await run('updateProduct', { productId, limits: { budget: null } })).toMatchObject({
+      product: { limits: { requestsPerMinute: 0, budget: null } },
+    });
+  });
+
+  it('keeps both of two changes of different limits that are made at the same time', async () => {
+    const { id: productId } = await seed.product();
+    await Promise.all([
+      seed.run('updateProduct', { productId, limits: { requestsPerMinute: 1 } }),
+      seed.run('updateProduct', { productId, limits: { tokensPerMinute: 2 } }),
+    ]);
+    expect(await run('updateProduct', { productId, limits: {} })).toMatchObject({
+      product: { limits: { requestsPerMinute: 1, tokensPerMinute: 2 }, revision: 3 },
+    });
   });
 });
