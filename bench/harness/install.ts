@@ -1,6 +1,6 @@
 /** Installs the peers when they are missing or older than the lockfile. */
 import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 function modifiedAtMs(file: string): number {
@@ -8,6 +8,8 @@ function modifiedAtMs(file: string): number {
 }
 
 export function installPeers(folder: string): void {
+  // Through a link npm would empty the folder of another working copy.
+  if (lstatSync(join(folder, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink()) return;
   // npm writes this file at the end of an install, so an interrupted one is repeated.
   const installed = modifiedAtMs(join(folder, 'node_modules', '.package-lock.json'));
   if (installed >= modifiedAtMs(join(folder, 'package-lock.json'))) return;
