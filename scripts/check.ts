@@ -19,6 +19,7 @@ const operations = ['node', 'scripts/codegen.ts'] as const;
 
 const checks = {
   types: ['tsc', '--project', '.'],
+  'bench types': ['tsc', '--project', 'bench/tsconfig.check.json'],
   'format and lint': ['biome', 'check', '--error-on-warnings', ...importRules.map((rule) => `--skip=${rule}`), '.'],
   imports: [
     'biome',
