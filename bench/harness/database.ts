@@ -17,15 +17,26 @@ export interface BenchDatabase {
   readonly postmasterPid: number | undefined;
   /** Deletes what the servers created, so that the next one finds the tables as they were. */
   removeCreatedRows(): Promise<void>;
+  /** Makes another database on the same Postgres, migrated and empty, which is removed afterwards; gives its URL. */
+  another(name: string): Promise<string>;
 }
 
 const databaseName = 'fairlead_bench';
 
+async function createDatabase(serverUrl: string, name: string): Promise<string> {
+  const { applyMigrations } = await import('../../src/database/migrations.ts');
+  const admin = new Client({ connectionString: serverUrl });
+  await admin.connect();
+  await admin.query(`create database ${name}`);
+  await admin.end();
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  await applyMigrations({ url: url.href });
+  return url.href;
+}
+
 async function startOwnServer(log: (line: string) => void): Promise<string> {
-  const [{ startEmbeddedPostgres }, { applyMigrations }] = await Promise.all([
-    import('../../src/database/embedded.ts'),
-    import('../../src/database/migrations.ts'),
-  ]);
+  const { startEmbeddedPostgres } = await import('../../src/database/embedded.ts');
   const folder = await mkdtemp(join(tmpdir(), 'fairlead-bench-postgres-'));
   onCleanup(() => rm(folder, { recursive: true, force: true }));
   // Run by root, Postgres runs under another account, and has to be able to reach its files here.
@@ -39,14 +50,7 @@ async function startOwnServer(log: (line: string) => void): Promise<string> {
     ),
   );
   const server = await starting;
-  const admin = new Client({ connectionString: server.url });
-  await admin.connect();
-  await admin.query(`create database ${databaseName}`);
-  await admin.end();
-  const url = new URL(server.url);
-  url.pathname = `/${databaseName}`;
-  await applyMigrations({ url: url.href });
-  return url.href;
+  return createDatabase(server.url, databaseName);
 }
 
 /** Rows that another run left, or somebody's own: either way not ours to delete. */
@@ -95,6 +99,13 @@ export async function prepareDatabase(
       await client.query('delete from tenant where name_folded like $1', [`${createdNamePrefix}%`]);
       await client.query('delete from outbox_event');
       await settle(client);
+    },
+    another: async (name) => {
+      const made = await createDatabase(url, name);
+      onCleanup(async () => {
+        await client.query(`drop database ${name} with (force)`);
+      });
+      return made;
     },
   };
 }

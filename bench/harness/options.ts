@@ -8,8 +8,8 @@ import { postgraphile } from '../contenders/postgraphile.ts';
 
 export const allContenders: readonly Contender[] = [fairlead, fairleadUncached, postgraphile, floor, fastify];
 
-/** With other servers, of what tenants pay for the second fence, of the scheduler by itself, of fairness, and of live snapshots. */
-export const suiteNames = ['peers', 'fence', 'scheduler', 'fairness', 'fanout'] as const;
+/** With other servers, of what tenants pay for the second fence, of the scheduler by itself, of fairness, of live snapshots, and of admission. */
+export const suiteNames = ['peers', 'fence', 'scheduler', 'fairness', 'fanout', 'admission'] as const;
 
 export type SuiteName = (typeof suiteNames)[number];
 
@@ -34,17 +34,19 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
-  --suites a,b          comparisons: peers, fence, scheduler, fairness, fanout (default: all; peers with --only, --operations and --profile)
+  --suites a,b          comparisons: peers, fence, scheduler, fairness, fanout, admission
+                        (default: all; peers with --only, --operations and --profile)
   --only a,b            servers to measure: fairlead, fairlead-uncached, postgraphile, floor, fastify (default: all)
   --operations a,b      tenant, tenantPage, groups, createTenant, keyPage, keyPageByName, verifyKey,
                         verifySeenKey (default: all)
   --rounds n            measurements of every server and operation (default 5)
   --seconds n           length of one measurement (default 4)
   --warm-up n           seconds of load before the first one (default 5)
-  --connections n       requests in flight (default 16)
+  --connections n       requests in flight of peers and fence (default 16)
   --pool-size n         Postgres connections of every server (default 10)
   --quick               1 round of 2 seconds after a warm-up of 2; fairness at a fifth of its times
-  --profile             CPU profile of fairlead (or of --only): where its time goes, by function and by package
+  --profile             CPU profile of fairlead (or of --only; of peers and admission): where its time goes, by function
+                        and by package
   --statements          print the SQL of every operation
   --database-url url    use this empty, migrated database instead of starting a Postgres
   --no-write            leave RESULTS.md as it is; so do --only, --operations, --quick and --profile by themselves

@@ -37,15 +37,18 @@ export function processMicroseconds(pid: number): number | undefined {
   return times === undefined ? undefined : times.ownTicks * microsecondsPerTick;
 }
 
+/** Those that run. */
+export const childrenOf = (pid: number): readonly number[] =>
+  readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((candidate) => parentOf(candidate) === pid);
+
 /** A process and its children, ended ones included: for Postgres the postmaster, every backend and every helper. */
 export function familyMicroseconds(pid: number): number | undefined {
   const own = readTimes(pid);
   if (own === undefined) return undefined;
   let ticks = own.ownTicks + own.endedChildrenTicks;
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue;
-    const times = readTimes(Number(entry));
-    if (times?.parentPid === pid) ticks += times.ownTicks;
-  }
+  for (const child of childrenOf(pid)) ticks += readTimes(child)?.ownTicks ?? 0;
   return ticks * microsecondsPerTick;
 }

@@ -1,6 +1,8 @@
 /** Reads a .cpuprofile: self time by function and by package, of the stretches in which load was measured. */
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onCleanup } from './cleanup.ts';
 
 interface ProfileNode {
   readonly id: number;
@@ -95,6 +97,13 @@ function renderStretch(profile: CpuProfile, nodes: ReadonlyMap<number, ProfileNo
     'self time by function',
     renderSums(byFunction, functionRows, busyUs, stretch.requestCount),
   ].join('\n');
+}
+
+/** A folder for a server's profile, and the options with which Node writes it there. */
+export async function profileFolder(): Promise<{ readonly folder: string; readonly nodeOptions: readonly string[] }> {
+  const folder = await mkdtemp(join(tmpdir(), 'fairlead-bench-profile-'));
+  onCleanup(() => rm(folder, { recursive: true, force: true }));
+  return { folder, nodeOptions: ['--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=500'] };
 }
 
 /** @param folder what the server was given as --cpu-prof-dir; it writes its profile there when it ends */

@@ -2,6 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { counts } from '../admission/set-up.ts';
+import { canPin } from './cores.ts';
 import { type Options, type SuiteName, suiteNames } from './options.ts';
 import { benchFolder } from './processes.ts';
 
@@ -39,6 +41,16 @@ function commandLine(): string {
 
 function loadOf(suite: SuiteName, options: Options): string {
   if (suite === 'fairness') return 'one run of each scenario, workers as described below';
+  const rounds =
+    `${options.firstWarmUpSeconds} s of warm-up for each load, then ${options.rounds} rounds of ` +
+    `${options.measureSeconds} s in which the servers take turns; medians over the rounds`;
+  if (suite === 'fanout') return `as many subscribers as the tables say, over WebSockets; ${rounds}`;
+  if (suite === 'admission') {
+    const pinned = canPin
+      ? 'the server has one core to itself, Postgres and the clients have the others'
+      : 'servers, Postgres and clients run on whatever core they are put';
+    return `32 keep-alive connections of a process of clients; ${pinned}; ${rounds}`;
+  }
   return (
     `${options.connectionCount} keep-alive connections, each with one request in flight, to one server at a time; ` +
     `${options.firstWarmUpSeconds} s of warm-up, then ${options.rounds} rounds of ${options.measureSeconds} s in which ` +
@@ -136,12 +148,28 @@ published. The age of a result is from the moment that its snapshot
 describes to when a client has read it. The longest block is the longest time for which the server's event loop did
 nothing else.`;
 
+const aboutAdmission = `Gateways have requests admitted by the secrets of their callers' keys, and settle them, each over HTTP with a gateway's
+key. Every request meets limits of its key, user, team and tenant, of each kind, and none is refused. One request of the
+tables is one of HTTP: an admission is one, and its settlement another.
+
+- **fairlead** as it is deployed: an admission is answered when its lease is written, a settlement when its usage record
+  is on the disk;
+- **fairlead, nothing written**: the same program with a store of admission that keeps nothing;
+- **bare yoga**: graphql-yoga on node:http with two mutations of the same input and answers, which do nothing: no
+  authentication, no limits, no slots.
+
+Where so many a second come, each comes at its own time (exponentially distributed), whether or not those before are
+answered, and its wait counts from that time, also while it waits for one of the connections. After each measurement the
+records are counted: the run fails unless there is exactly one for each settlement that was acknowledged, with its
+tokens, and no lease is left.`;
+
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,
   fence: aboutFence,
   scheduler: aboutScheduler,
   fairness: aboutFairness,
   fanout: aboutFanout,
+  admission: aboutAdmission,
 };
 
 const data: Readonly<Record<SuiteName, string>> = {
@@ -154,7 +182,22 @@ const data: Readonly<Record<SuiteName, string>> = {
     'weights of 1 to 1,000, caps of tenants and keys, a deadline for every request and a lease for every slot',
   fairness: '5,000 tenants that ask for nothing, and those of the scenario; everything is made over the graph',
   fanout: 'snapshots of 100 tenants in 5 groups and 5 pools, with 200 keys, of which each differs from the one before',
+  admission:
+    `${counts.tenants} tenants in ${counts.groups} groups, each with ${counts.teamsOfTenant} teams of ` +
+    `${counts.usersOfTeam} users, a key of each user and one of the tenant's own; everything is made over the graph`,
 };
+
+/** A text that has a place for a suite: one that was never written comes behind the one before it. */
+function withSection(text: string, suite: SuiteName): string {
+  const { begin, end } = markersOf(suite);
+  if (text.includes(begin) || text.includes(end)) return text;
+  const before = suiteNames
+    .slice(0, suiteNames.indexOf(suite))
+    .map((name) => markersOf(name).end)
+    .findLast((marker) => text.includes(marker));
+  const at = before === undefined ? text.length : text.indexOf(before) + before.length;
+  return `${text.slice(0, at).trimEnd()}\n\n${begin}\n${end}\n\n${text.slice(at).trimStart()}`;
+}
 
 export async function writeResults(
   suite: SuiteName,
@@ -170,9 +213,12 @@ export async function writeResults(
     // The first run makes the file.
   }
   const { begin, end } = markersOf(suite);
+  text = withSection(text, suite);
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
-  if (from === -1 || to < from) throw new Error('RESULTS.md has lost its markers; put them back or remove the file');
+  if (from === -1 || to < from) {
+    throw new Error(`RESULTS.md has lost one of the markers of ${suite}; put it back, or remove the other one`);
+  }
   const measured = [begin, await describeRun(suite, options, postgresVersion), whatIsCompared[suite], tables, end].join(
     '\n\n',
   );

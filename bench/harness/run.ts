@@ -1,8 +1,6 @@
 /** One whole run: database, verification, warm-up, rounds in turns, tables. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type Contender, namePlaceholder, type OperationName } from '../contenders/contender.ts';
+import { runAdmissionSuite } from '../suites/admission.ts';
 import { runFairnessSuite } from '../suites/fairness.ts';
 import { runFanoutSuite } from '../suites/fanout.ts';
 import { runFenceSuite } from '../suites/fence.ts';
@@ -14,7 +12,7 @@ import { lastOfKeyPage, lastOfKeyPageByName } from './keys.ts';
 import type { LoadOrder, Measurement } from './load-protocol.ts';
 import type { Options, SuiteName } from './options.ts';
 import { type LoadGenerator, type RunningServer, startLoadGenerator, startServer } from './processes.ts';
-import { renderProfile } from './profile.ts';
+import { profileFolder, renderProfile } from './profile.ts';
 import { type ContenderResults, renderStatements, renderTables } from './report.ts';
 import { writeResults } from './results-file.ts';
 import { startStatementCounter } from './statement-counter.ts';
@@ -146,18 +144,13 @@ async function runPeers(database: BenchDatabase, options: Options): Promise<stri
   for (const contender of options.contenders) {
     const costs = await verify(contender, database, options.poolSize);
     say(`${contender.name} gives the expected answers.`);
-    const nodeOptions: string[] = [];
-    if (options.profile) {
-      const folder = await mkdtemp(join(tmpdir(), 'fairlead-bench-profile-'));
-      onCleanup(() => rm(folder, { recursive: true, force: true }));
-      profileFolders.set(contender.name, folder);
-      nodeOptions.push('--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=500');
-    }
+    const profile = options.profile ? await profileFolder() : undefined;
+    if (profile !== undefined) profileFolders.set(contender.name, profile.folder);
     const server = await startServer(contender, {
       databaseUrl: database.url,
       poolSize: options.poolSize,
       readyBody: readyBodyOf(contender, database),
-      nodeOptions,
+      nodeOptions: profile?.nodeOptions ?? [],
     });
     all.push({ server, costs, measurements: new Map() });
   }
@@ -179,6 +172,7 @@ const onDatabase: Readonly<Record<Exclude<SuiteName, 'scheduler'>, SuiteOnDataba
   fence: runFenceSuite,
   fairness: runFairnessSuite,
   fanout: runFanoutSuite,
+  admission: runAdmissionSuite,
 };
 
 export async function runBench(options: Options): Promise<void> {
