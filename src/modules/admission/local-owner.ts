@@ -16,6 +16,7 @@ import { costOf, nanoOf, noPrices } from './costs.ts';
 import { Counters } from './counters.ts';
 import { decide, refusalOfWish, type Wish } from './decision.ts';
 import { Ending } from './ending.ts';
+import { Explaining } from './explaining.ts';
 import { Holding } from './holding.ts';
 import { leaseRow } from './lease-row.ts';
 import { type Held, viewOf } from './leases.ts';
@@ -26,6 +27,8 @@ import type {
   Caller,
   CancelAnswer,
   CancelCall,
+  EffectiveLimitsAnswer,
+  ExplainAnswer,
   HeldByGateway,
   LeaseView,
   LiveFigures,
@@ -36,7 +39,7 @@ import type {
   SettleCall,
 } from './owner.ts';
 import { Records } from './records.ts';
-import { type RefusalView, refusalFor, refusalOfLimit } from './refusals.ts';
+import { type LimitView, type RefusalView, refusalFor, refusalOfLimit } from './refusals.ts';
 import { Review } from './review.ts';
 import { Slots } from './slots.ts';
 import type { AdmissionStore } from './store.ts';
@@ -67,6 +70,7 @@ export class LocalOwner implements AdmissionOwner {
   readonly review: Review;
   readonly #parts: LocalOwnerParts;
   readonly #ending: Ending;
+  readonly #explaining: Explaining;
   /** Those that are not decided yet. */
   readonly #attempts = new Map<string, Attempt>();
   #isOpen = true;
@@ -88,6 +92,7 @@ export class LocalOwner implements AdmissionOwner {
     this.review = new Review({ slots, leases: holding.leases, clock });
     this.counters = new Counters({ ...parts, ledger });
     this.records = new Records(parts);
+    this.#explaining = new Explaining();
     this.#ending = new Ending({ ...parts, holding, slots, ledger, records: this.records });
   }
 
@@ -138,6 +143,18 @@ export class LocalOwner implements AdmissionOwner {
 
   heard(heartbeat: HeldByGateway): Promise<void> {
     return this.holding.heard(heartbeat);
+  }
+
+  explain(): Promise<ExplainAnswer> {
+    return this.#explaining.explain();
+  }
+
+  effectiveLimits(): Promise<EffectiveLimitsAnswer> {
+    return this.#explaining.effectiveLimits();
+  }
+
+  nearestLimits(): Promise<readonly LimitView[]> {
+    return this.#explaining.nearestLimits();
   }
 
   queuedRequest(caller: Caller, requestId: string): Promise<QueuedRequestView | null> {

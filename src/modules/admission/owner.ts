@@ -1,7 +1,8 @@
 import type { Binding, PrincipalKind } from '../../access/principal.ts';
 import type { CacheStatus, UsageAdmission } from '../../database/generated/enums.ts';
 import type { UsageRecordRow } from '../usage/entity.ts';
-import type { RefusalView } from './refusals.ts';
+import type { EffectiveLimitView, ExplanationView } from './explanation.ts';
+import type { LimitView, RefusalView } from './refusals.ts';
 
 /*
  * What the one process that decides is asked, and what it answers: plain data both ways, so that another process can
@@ -84,6 +85,43 @@ export type AdmitAnswer =
   | Refused
   | NotFound
   | Unavailable;
+
+/** A request of which it is asked what would become of it now. Nothing is taken, counted or kept. */
+export interface ExplainCall
+  extends Pick<
+    AdmitCall,
+    | 'caller'
+    | 'keyId'
+    | 'model'
+    | 'estimatedInputTokens'
+    | 'estimatedOutputTokens'
+    | 'userExternalId'
+    | 'deadline'
+    | 'priority'
+    | 'gatewayId'
+  > {
+  /** Whether who asks may know what the deployment runs as a whole. */
+  readonly showsTotals: boolean;
+}
+
+export type ExplainAnswer =
+  | { readonly outcome: 'EXPLAINED'; readonly explanation: ExplanationView }
+  | NotFound
+  | Unavailable;
+
+/** Whose limits are asked for. Whether who asks may see it was looked at already. */
+export interface LimitTarget {
+  readonly type: 'TENANT' | 'TEAM' | 'USER' | 'PRODUCT' | 'KEY';
+  readonly id: string;
+}
+
+export type EffectiveLimitsAnswer =
+  | { readonly outcome: 'READ'; readonly at: number; readonly limits: readonly EffectiveLimitView[] }
+  | NotFound
+  | Unavailable;
+
+/** Whom requests are for, whose nearest limits are asked for. */
+export type NearestLimitsCall = Pick<AdmitCall, 'keyId' | 'userExternalId'>;
 
 export interface RenewCall {
   readonly caller: Caller;
@@ -171,6 +209,10 @@ export interface AdmissionOwner {
   settle(call: SettleCall): Promise<SettleAnswer>;
   cancel(call: CancelCall): Promise<CancelAnswer>;
   heard(heartbeat: HeldByGateway): Promise<void>;
+  explain(call: ExplainCall): Promise<ExplainAnswer>;
+  effectiveLimits(target: LimitTarget): Promise<EffectiveLimitsAnswer>;
+  /** Of each limit the layer with the least left; none when the key is gone. */
+  nearestLimits(call: NearestLimitsCall): Promise<readonly LimitView[]>;
   queuedRequest(caller: Caller, requestId: string): Promise<QueuedRequestView | null>;
   /** Those of these leases that the caller sees. */
   leasesOf(caller: Caller, ids: readonly string[] | null): Promise<readonly LeaseView[]>;
