@@ -106,11 +106,9 @@ export class Dispatcher {
 
   /** A request has ended; `tokens` is what it cost. */
   end(request: Request, tokens: number): void {
-    const { lane, lotNode } = request;
+    const { lane, lot } = request;
     const difference = tokens - request.charge;
-    for (let node = difference === 0 ? undefined : lotNode; node !== undefined; node = node.parent) {
-      node.siblings?.correct(node, difference);
-    }
+    if (difference !== 0) lot?.correct(lane.key, lane.priority, difference);
     countEnd(lane.node, difference);
     this.#countRunning(lane, -1);
     this.#parking.freed(lane.pool);
@@ -181,7 +179,7 @@ export class Dispatcher {
     this.#countRunning(lane, 1);
     this.#firstChanged(lane);
     request.isHeld = true;
-    request.lotNode = lane.lotNode;
+    request.lot = this.#parking.treeOf(lane);
     this.#parking.served(lane, request.charge);
     return request;
   }

@@ -78,6 +78,11 @@ export class Parking {
     if (isParked || parent?.isParked === true) this.abandon(lane);
   }
 
+  /** Of the lot in which a lane has a place. */
+  treeOf({ waitsFor, pool }: Lane): Tree | undefined {
+    return waitsFor === undefined ? undefined : this.#lotOf(waitsFor, pool)?.tree;
+  }
+
   /** A lane that could run, as far as its key knows, meets a full cap. */
   holdBack(lane: Lane, cap: NamedCap): void {
     lane.node.lanes?.remove(lane);

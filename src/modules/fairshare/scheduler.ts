@@ -17,7 +17,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { noteGrant, positionOf } from './position.ts';
 import { blockOf, QueueLimits } from './queue-bounds.ts';
 import { type SchedulerSnapshot, takeSnapshot } from './snapshot.ts';
-import { type Lane, noMaximum, priorities, Request } from './state.ts';
+import { type Lane, noMaximum, type Pool, priorities, Request } from './state.ts';
 import type { Algorithm } from './tree.ts';
 
 const unbounded = Number.POSITIVE_INFINITY;
@@ -239,7 +239,7 @@ export class Scheduler {
     pool.max = capacity;
     pool.weightPercent = weightPercent;
     pool.bounds = bounds;
-    for (const each of this.#dispatcher.trees()) if (each.pool === pool) each.reweighPool();
+    this.#reweigh(pool);
     this.#dispatcher.freed(pool);
     this.#dispatch(now);
   }
@@ -252,6 +252,7 @@ export class Scheduler {
     const evicted = this.#evict(({ lane }) => lane.pool === pool);
     pool.isRemoved = true;
     pool.max = 0;
+    this.#reweigh(pool);
     this.#dispatcher.dropIfDrained(pool);
     this.#dispatch(now);
     return evicted;
@@ -337,6 +338,10 @@ export class Scheduler {
     this.#dispatch(now);
   }
 
+  #reweigh(pool: Pool): void {
+    for (const tree of this.#dispatcher.trees()) if (tree.pool === pool) tree.reweighPool();
+  }
+
   #dispatch(now: number): void {
     this.#now = now;
     this.#dispatcher.dispatch(this.#onGrant);
@@ -367,7 +372,7 @@ export class Scheduler {
     request.leaseMs = leaseMs;
     request.charge = atLeastOne(cost);
     request.isHeld = false;
-    request.lotNode = undefined;
+    request.lot = undefined;
     this.#requests.set(id, request);
     return request;
   }

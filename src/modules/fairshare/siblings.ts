@@ -158,6 +158,12 @@ export class Siblings<Kind extends Member = Member> {
     this.#reckon(member);
   }
 
+  /** Charges for what runs already, as if it were given now: a member that was level is charged from the virtual time on. */
+  adopt(member: Kind, tokens: number): void {
+    if (!member.isAsking && member.start < this.virtualTime) this.#restart(member, this.virtualTime);
+    this.charge(member, tokens);
+  }
+
   /** One of the slots that the member was owed is given to it. */
   payOwed(member: Kind): void {
     if (member.place !== 'owed') return;

@@ -224,6 +224,11 @@ export class Lane implements HeapItem {
   }
 }
 
+/** Where charges of keys can be corrected. */
+interface Correctable {
+  correct(key: Key, priority: number, tokens: number): void;
+}
+
 /** A request from when it is queued until its slot is free again. It is among the waits or the leases, if these end. */
 export class Request implements HeapItem {
   heapIndex = -1;
@@ -243,8 +248,8 @@ export class Request implements HeapItem {
   isHeld = false;
   previous: Request | undefined;
   next: Request | undefined;
-  /** Its key's node in the lot that it waited in, where it was charged as well. */
-  lotNode: TreeNode | undefined;
+  /** The lot that it waited in, where it was charged as well. */
+  lot: Correctable | undefined;
 
   constructor(id: string, lane: Lane) {
     this.id = id;

@@ -42,11 +42,9 @@ export class Tree implements Keeper<TreeNode> {
 
   /** The node of a key, with those above it. */
   keyNode(key: Key, priority: number): TreeNode {
+    const known = this.#knownKeyNode(key, priority);
+    if (known !== undefined) return known;
     const { nodes } = key;
-    for (let index = 0; index < nodes.length; index += 1) {
-      const node = nodes[index];
-      if (node?.tree === this && node.priority === priority) return node;
-    }
     const made = new TreeNode('KEY', key.weight, key, this.#isLot ? undefined : key, priority);
     made.tree = this;
     nodes.push(made);
@@ -56,6 +54,14 @@ export class Tree implements Keeper<TreeNode> {
     ofTenant.push(made);
     this.#putInto(made, tenant, priority);
     return made;
+  }
+
+  /** Corrects a charge of a key, and of those above it, as far as they are remembered. */
+  correct(key: Key, priority: number, tokens: number): void {
+    const group = this.#algorithm === 'WEIGHTED' ? undefined : this.groups.get(key.tenant.group);
+    for (const node of [this.#knownKeyNode(key, priority), this.tenants.get(key.tenant), group]) {
+      if (node?.isActive || node?.place === 'ahead') node.siblings?.correct(node, tokens);
+    }
   }
 
   slotsOf(owner: TreeNode): number {
@@ -144,6 +150,14 @@ export class Tree implements Keeper<TreeNode> {
       node.siblings?.remove(node);
       this.forget(node);
     }
+  }
+
+  #knownKeyNode({ nodes }: Key, priority: number): TreeNode | undefined {
+    for (let index = 0; index < nodes.length; index += 1) {
+      const node = nodes[index];
+      if (node?.tree === this && node.priority === priority) return node;
+    }
+    return undefined;
   }
 
   #putInto(node: TreeNode, parent: TreeNode, index: number): void {

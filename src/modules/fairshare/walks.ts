@@ -73,7 +73,7 @@ export function countAdopted(key: TreeNode, tokens: number): void {
     node.inFlight += 1;
     node.servedTokens += tokens;
     changed(node, wasActive);
-    node.siblings?.charge(node, tokens);
+    node.siblings?.adopt(node, tokens);
   }
 }
 
