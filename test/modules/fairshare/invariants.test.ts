@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { live, traces } from './world.ts';
+import { live, traces } from './traces.ts';
 
 const runs = { numRuns: 300 };
 

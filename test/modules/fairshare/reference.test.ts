@@ -3,20 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Scheduler } from '../../../src/modules/fairshare/scheduler.ts';
 import { ReferenceScheduler } from './reference.ts';
-import { live, type Operation, traces } from './world.ts';
-
-/** What the reference knows of. */
-function known(operation: Operation): Operation[] {
-  if (operation.kind === 'submit') return [{ ...operation, asked: { ...operation.asked, caps: [] } }];
-  return operation.kind === 'adopt' || operation.kind === 'remove' || operation.kind === 'setCap' ? [] : [operation];
-}
+import { live, traces } from './traces.ts';
 
 it('decides every trace, one decision after the other, as the plain rules do', () => {
   fc.assert(
     fc.property(traces, (trace) => {
-      const operations = trace.flatMap(known);
-      const ours = live(operations);
-      const theirs = live(operations, undefined, undefined, new ReferenceScheduler());
+      const ours = live(trace);
+      const theirs = live(trace, undefined, undefined, new ReferenceScheduler());
       expect(ours.log).toEqual(theirs.log);
     }),
     { numRuns: 150 },

@@ -1,99 +1,68 @@
 /**
- * The rules of the scheduler, written down as plainly as possible: no heaps, no counters, no indexes. Whatever can be
- * derived is derived by looking through everything, each time. Only what is history is kept: the account of each member
- * of the tree, the virtual time of each lot of siblings, and who is held back.
- *
- * It leaves out named caps, adoption, removal and the bounds of queues.
+ * The rules of the scheduler, written down as plainly as possible: no heaps, no counters, no indexes. It is the scheduler
+ * to hold the other one against, decision by decision.
  */
-import type { Grant, Submission, Submitted } from '../../../src/modules/fairshare/api.ts';
+import type {
+  Adoption,
+  GroupSettings,
+  KeySettings,
+  PoolSettings,
+  QueueBound,
+  Refusal,
+  Submission,
+  Submitted,
+  TenantSettings,
+} from '../../../src/modules/fairshare/api.ts';
+import { Lots } from './reference-lots.ts';
+import { infinite, type Lane, type Request } from './reference-records.ts';
 
-type Level = 'DEPLOYMENT' | 'POOL' | 'GROUP' | 'TENANT' | 'KEY';
-
-interface Waiting extends Submission {
-  readonly arrival: number;
-  readonly submittedAt: number;
-  charge: number;
-  endsAt: number;
-  isHeld: boolean;
-}
-
-interface Member {
-  readonly level: Level;
-  readonly pool: string;
-  readonly id: string;
-  /** Of a key; others have one lot of siblings inside, of NORMAL. */
-  readonly priority: string;
-  /** Its account: where it began, and the tokens since. */
-  base: number;
-  charged: number;
-  weight: number;
-  /** Of the request that made it wait. */
-  arrival: number;
-  /** Asking: something below it could run, as far as full caps were met. */
-  asking: 'no' | 'in order' | 'owed';
-  owedSlots: number;
-  /** Its cap was met when it was full, and has had no room since. */
-  isHeldBack: boolean;
-  /** Of those inside, by priority. */
-  readonly virtualTimes: Map<string, number>;
-}
-
-interface Definition {
-  weight: number;
-  max: number;
-  groupId: string;
-}
-
-const infinite = Number.POSITIVE_INFINITY;
-const plain = 'NORMAL';
-
-export class ReferenceScheduler {
-  #algorithm: 'HIERARCHICAL' | 'WEIGHTED' = 'HIERARCHICAL';
-  #ceiling = infinite;
-  readonly #pools = new Map<string, { capacity: number; weightPercent: number }>();
-  readonly #groups = new Map<string, number>();
-  readonly #tenants = new Map<string, Definition>();
-  readonly #keys = new Map<string, Omit<Definition, 'groupId'>>();
-  #requests: Waiting[] = [];
-  readonly #members: Member[] = [];
-  #grants: Grant[] = [];
-  #arrivals = 0;
-  readonly #deployment = this.#member('DEPLOYMENT', '', '', plain);
-
+export class ReferenceScheduler extends Lots {
   submit(submission: Submission, now: number): Submitted {
-    const { pool, tenantId, keyId, cost, deadline = infinite } = submission;
-    if (!this.#pools.has(pool)) return { outcome: 'REFUSED', reason: 'UNKNOWN_POOL' };
-    if (this.#tenant(tenantId).max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'TENANT', id: tenantId };
-    if (this.#key(keyId).max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'KEY', id: keyId };
-    const late: Submitted = { outcome: 'REFUSED', reason: 'DEADLINE' };
-    const hasSlot = this.#running().length < this.#ceiling && this.#hasRoom(this.#member('POOL', pool, pool, plain));
-    if (!hasSlot && deadline <= now) return late;
-    this.#arrivals += 1;
-    const charge = Math.max(1, cost);
-    const request = {
-      ...submission,
-      arrival: this.#arrivals,
-      submittedAt: now,
-      charge,
-      endsAt: deadline,
-      isHeld: false,
-    };
-    const path = this.#pathOf(request);
-    const key = this.#keyOf(request);
-    const isFirst = this.#waitingIn(key).length === 0;
-    this.#requests.push(request);
-    for (const member of path) if (this.#waitingIn(member).length === 1) member.arrival = request.arrival;
-    if (isFirst) this.#raise(key, true);
-    // Without a free slot there is nothing to decide, so no cap is met.
+    const { pool, tenantId, keyId, caps = [], deadline = infinite } = submission;
+    if (this.poolOf(pool).isRemoved) return { outcome: 'REFUSED', reason: 'UNKNOWN_POOL' };
+    if (this.tenantOf(tenantId).max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'TENANT', id: tenantId };
+    if (this.keyOf(keyId).max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'KEY', id: keyId };
+    const cap = caps.find((each) => this.caps.get(each) === 0);
+    if (cap !== undefined) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'CAP', id: cap };
+    const { maxWaitMs: poolWaitMs = this.options.poolQueue?.maxWaitMs ?? infinite } = this.poolOf(pool);
+    const { maxWaitMs: tenantWaitMs = this.options.tenantQueue?.maxWaitMs ?? infinite } = this.tenantOf(tenantId);
+    const endsAt = Math.min(deadline, now + poolWaitMs, now + tenantWaitMs);
+    const hasSlot = this.running() < this.ceiling && this.hasRoom(this.member(this.treeOf(pool), 'POOL', pool));
+    const refusal = hasSlot ? undefined : this.#refusalOf(submission, endsAt, now);
+    if (refusal !== undefined) return refusal;
+
+    const request = this.record(submission, now);
+    const { lane } = request;
+    const isFirst = this.queueOf(lane).length === 0;
+    this.requests.push(request);
+    const path = this.pathOf(this.treeOf(pool), lane);
+    for (const member of path) if (this.waitsIn(member) === 1) member.arrival = request.arrival;
+    if (isFirst) this.admit(lane, true);
+    // Without a free slot there is nothing to decide, so no cap of a tenant or key is met.
     if (hasSlot) this.#dispatch(now, request);
     if (request.isHeld) return { outcome: 'GRANTED' };
-    if (deadline > now) return { outcome: 'QUEUED' };
-    this.#withdraw(request);
-    return late;
+    this.requests = this.requests.filter((each) => each !== request);
+    const late = this.#refusalOf(submission, endsAt, now);
+    this.requests.push(request);
+    if (hasSlot && late !== undefined) {
+      this.#withdraw(request);
+      return late;
+    }
+    request.endsAt = endsAt;
+    return { outcome: 'QUEUED' };
+  }
+
+  adopt(adoption: Adoption, now: number): void {
+    const { pool, expiresAt } = adoption;
+    if (!this.pools.has(pool)) this.pools.set(pool, { ...this.poolOf(pool) });
+    const request = this.record(adoption, now);
+    this.requests.push(request);
+    Object.assign(request, { isHeld: true, endsAt: expiresAt });
+    for (const member of this.pathOf(this.treeOf(pool), request.lane)) this.adoptAt(member, request.charge);
   }
 
   settle(id: string, tokens: number, now: number): boolean {
-    const request = this.#requests.find((each) => each.id === id && each.isHeld);
+    const request = this.requests.find((each) => each.id === id && each.isHeld);
     if (request === undefined) return false;
     this.#end(request, Math.max(1, tokens));
     this.#dispatch(now);
@@ -101,7 +70,7 @@ export class ReferenceScheduler {
   }
 
   cancel(id: string, now: number): 'WITHDRAWN' | 'RELEASED' | undefined {
-    const request = this.#requests.find((each) => each.id === id);
+    const request = this.requests.find((each) => each.id === id);
     if (request === undefined) return undefined;
     if (request.isHeld) this.#end(request, 1);
     else this.#withdraw(request);
@@ -110,7 +79,7 @@ export class ReferenceScheduler {
   }
 
   renew(id: string, expiresAt: number): boolean {
-    const request = this.#requests.find((each) => each.id === id && each.isHeld);
+    const request = this.requests.find((each) => each.id === id && each.isHeld);
     if (request !== undefined) request.endsAt = expiresAt;
     return request !== undefined;
   }
@@ -119,7 +88,7 @@ export class ReferenceScheduler {
     const timedOut: string[] = [];
     const expired: string[] = [];
     for (;;) {
-      const [first] = this.#requests
+      const [first] = this.requests
         .filter(({ endsAt }) => endsAt <= now)
         .sort((a, b) => a.endsAt - b.endsAt || Number(b.isHeld) - Number(a.isHeld) || a.arrival - b.arrival);
       if (first === undefined) return { timedOut, expired };
@@ -130,358 +99,186 @@ export class ReferenceScheduler {
     }
   }
 
-  takeGrants(): Grant[] {
-    const grants = this.#grants;
-    this.#grants = [];
-    return grants;
-  }
-
   setAlgorithm(algorithm: 'HIERARCHICAL' | 'WEIGHTED', now: number): void {
-    if (algorithm !== this.#algorithm) {
-      // Within a pool all start level.
-      const moved = this.#members.filter(({ level }) => level === 'TENANT' || level === 'GROUP');
-      for (const member of moved) this.#forget(member);
-      this.#algorithm = algorithm;
-      const tenants = moved.filter((member) => member.level === 'TENANT' && this.#isActive(member));
-      for (const group of this.#members.filter(({ level }) => level === 'GROUP')) {
-        const waiting = this.#childrenOf(group, plain).filter((each) => this.#waitingIn(each).length > 0);
-        if (waiting.length > 0) group.arrival = Math.min(...waiting.map(({ arrival }) => arrival));
-      }
-      for (const tenant of tenants) this.#arrive(tenant);
-    }
+    this.changeAlgorithm(algorithm);
     this.#dispatch(now);
   }
 
   setCeiling(ceiling: number | null, now: number): void {
-    this.#ceiling = ceiling ?? infinite;
+    this.ceiling = ceiling ?? infinite;
     this.#dispatch(now);
   }
 
-  setPool(
-    name: string,
-    { capacity, weightPercent = 100 }: { capacity: number; weightPercent?: number | undefined },
-    now: number,
-  ): void {
-    this.#pools.set(name, { capacity, weightPercent });
-    this.#reweighAll();
-    this.#letGo();
+  setPool(name: string, settings: PoolSettings, now: number): void {
+    this.setPoolRecord(name, settings);
+    this.#changed(now);
+  }
+
+  removePool(name: string, now: number): readonly string[] {
+    if (!this.pools.has(name)) return [];
+    const evicted = this.#evict(({ pool }) => pool === name);
+    this.pools.set(name, { ...this.poolOf(name), capacity: 0, isRemoved: true });
+    this.reweighAll();
+    this.#dropDrained();
+    this.#dispatch(now);
+    return evicted;
+  }
+
+  setGroup(id: string, settings: GroupSettings): void {
+    this.setGroupRecord(id, settings);
+    this.reweighAll();
+  }
+
+  removeGroup(id: string): void {
+    this.groups.delete(id);
+    this.reweighAll();
+  }
+
+  setTenant(id: string, { groupId, weight, maxInFlight, ...bounds }: TenantSettings, now: number): void {
+    const before = this.tenantOf(id).groupId;
+    this.tenants.set(id, { groupId: before, weight, max: maxInFlight ?? infinite, isSet: true, ...bounds });
+    this.reweighAll();
+    if (groupId !== before) this.move(id, groupId);
+    this.#changed(now);
+  }
+
+  removeTenant(id: string, now: number): readonly string[] {
+    const evicted = this.#evict(({ tenantId }) => tenantId === id);
+    this.resetTenant(id);
+    this.#changed(now);
+    return evicted;
+  }
+
+  setKey(id: string, { tenantId, weight, maxInFlight }: KeySettings, now: number): void {
+    this.keys.set(id, { tenantId, weight, max: maxInFlight ?? infinite });
+    this.#changed(now);
+  }
+
+  removeKey(id: string, now: number): readonly string[] {
+    const evicted = this.#evict(({ keyId }) => keyId === id);
+    this.keys.delete(id);
+    this.#changed(now);
+    return evicted;
+  }
+
+  setCap(id: string, max: number | null, now: number): void {
+    if (max === null) this.caps.delete(id);
+    else this.caps.set(id, max);
+    this.refill(id);
     this.#dispatch(now);
   }
 
-  setGroup(id: string, { weight }: { weight: number }): void {
-    this.#groups.set(id, weight);
-    this.#reweighAll();
-  }
-
-  setTenant(
-    id: string,
-    settings: { groupId: string; weight: number; maxInFlight?: number | null | undefined },
-    now: number,
-  ): void {
-    const { groupId, weight, maxInFlight } = settings;
-    const before = this.#tenant(id).groupId;
-    this.#tenants.set(id, { groupId: before, weight, max: maxInFlight ?? infinite });
-    this.#reweighAll();
-    if (groupId !== before) this.#move(id, groupId);
-    this.#letGo();
+  #changed(now: number): void {
+    this.reweighAll();
+    this.letGo();
+    this.forgetIdle();
     this.#dispatch(now);
   }
 
-  setKey(
-    id: string,
-    { weight, maxInFlight }: { weight: number; maxInFlight?: number | null | undefined },
-    now: number,
-  ): void {
-    this.#keys.set(id, { weight, max: maxInFlight ?? infinite });
-    this.#reweighAll();
-    this.#letGo();
-    this.#dispatch(now);
-  }
-
-  #tenant(id: string): Definition {
-    return this.#tenants.get(id) ?? { weight: 100, max: infinite, groupId: 'default' };
-  }
-
-  #key(id: string): Omit<Definition, 'groupId'> {
-    return this.#keys.get(id) ?? { weight: 100, max: infinite };
-  }
-
-  #running(): Waiting[] {
-    return this.#requests.filter(({ isHeld }) => isHeld);
-  }
-
-  #member(level: Level, pool: string, id: string, priority: string): Member {
-    const known = this.#members.find(
-      (each) => each.level === level && each.pool === pool && each.id === id && each.priority === priority,
-    );
-    if (known !== undefined) return known;
-    const made: Member = {
-      ...{ level, pool, id, priority, base: 0, charged: 0, weight: 0, arrival: 0, asking: 'no', owedSlots: 0 },
-      ...{ isHeldBack: false, virtualTimes: new Map() },
-    };
-    made.weight = this.#weightOf(made);
-    this.#members.push(made);
-    return made;
-  }
-
-  #weightOf({ level, pool, id }: Member): number {
-    if (level === 'DEPLOYMENT') return 1;
-    const { capacity, weightPercent } = this.#pools.get(pool) ?? { capacity: 0, weightPercent: 100 };
-    if (level === 'POOL') return Math.max(1, capacity);
-    if (level === 'GROUP') return this.#groups.get(id) ?? 100;
-    if (level === 'KEY') return this.#key(id).weight;
-    return Math.max(1, Math.round((this.#tenant(id).weight * weightPercent) / 100));
-  }
-
-  #keyOf({ pool, keyId, priority = plain }: Submission): Member {
-    return this.#member('KEY', pool, keyId, priority);
-  }
-
-  /** From the key up. */
-  #pathOf(request: Submission): Member[] {
-    const { pool, tenantId } = request;
-    const group = this.#member('GROUP', pool, this.#tenant(tenantId).groupId, plain);
-    return [
-      this.#keyOf(request),
-      this.#member('TENANT', pool, tenantId, plain),
-      ...(this.#algorithm === 'HIERARCHICAL' ? [group] : []),
-      this.#member('POOL', pool, pool, plain),
-      this.#deployment,
+  /** Why a request may not wait until then. */
+  #refusalOf({ pool, tenantId }: Submission, endsAt: number, now: number): Refusal | undefined {
+    const { maxQueued, poolQueue, tenantQueue } = this.options;
+    const bounds: [QueueBound, number, number | undefined][] = [
+      [
+        'TENANT',
+        this.waiting((lane) => lane.tenantId === tenantId),
+        this.tenantOf(tenantId).maxQueued ?? tenantQueue?.maxQueued,
+      ],
+      ['POOL', this.waiting((lane) => lane.pool === pool), this.poolOf(pool).maxQueued ?? poolQueue?.maxQueued],
+      ['DEPLOYMENT', this.waiting(), maxQueued],
     ];
-  }
-
-  #parentOf(member: Member): Member | undefined {
-    const { level, pool, id } = member;
-    if (level === 'DEPLOYMENT') return undefined;
-    if (level === 'POOL') return this.#deployment;
-    if (level === 'KEY') return this.#member('TENANT', pool, id.slice(0, id.indexOf('.')), plain);
-    if (level === 'TENANT' && this.#algorithm === 'HIERARCHICAL') {
-      return this.#member('GROUP', pool, this.#tenant(id).groupId, plain);
+    for (const [bound, queued, limit] of bounds) {
+      if (limit !== undefined && queued >= limit)
+        return { outcome: 'REFUSED', reason: 'QUEUE_FULL', bound, limit, queued };
     }
-    return this.#member('POOL', pool, pool, plain);
+    return endsAt <= now ? { outcome: 'REFUSED', reason: 'DEADLINE' } : undefined;
   }
 
-  #childrenOf(parent: Member, priority: string): Member[] {
-    return this.#members.filter((each) => this.#parentOf(each) === parent && each.priority === priority);
-  }
-
-  #siblingsOf(member: Member): Member[] {
-    const parent = this.#parentOf(member);
-    return parent === undefined ? [] : this.#childrenOf(parent, member.priority);
-  }
-
-  #waitingIn(member: Member): Waiting[] {
-    return this.#requests.filter((each) => !each.isHeld && this.#pathOf(each).includes(member));
-  }
-
-  #runningIn(member: Member): Waiting[] {
-    return this.#running().filter((each) => this.#pathOf(each).includes(member));
-  }
-
-  #isActive(member: Member): boolean {
-    return this.#waitingIn(member).length + this.#runningIn(member).length > 0;
-  }
-
-  #virtualTimeOf(member: Member): number {
-    return this.#parentOf(member)?.virtualTimes.get(member.priority) ?? 0;
-  }
-
-  #startOf({ base, charged, weight }: Member): number {
-    return base + charged / weight;
-  }
-
-  /** Its part of its parent's slots, by the weights of those who wait or run. */
-  #shareOf(member: Member): number {
-    const parent = this.#parentOf(member);
-    const active = this.#siblingsOf(member).filter((each) => this.#isActive(each));
-    const weight = active.reduce((sum, each) => sum + each.weight, 0);
-    if (parent === undefined || weight === 0) return 0;
-    const slots =
-      parent.level === 'DEPLOYMENT'
-        ? Math.min(this.#ceiling, weight)
-        : parent.level === 'POOL'
-          ? (this.#pools.get(parent.pool)?.capacity ?? 0)
-          : this.#shareOf(parent);
-    return (slots * member.weight) / weight;
-  }
-
-  /** Of what a full cap can hold back. */
-  #hasRoom({ level, pool, id }: Member): boolean {
-    if (level === 'POOL') {
-      return this.#running().filter((each) => each.pool === pool).length < (this.#pools.get(pool)?.capacity ?? 0);
-    }
-    if (level === 'TENANT') return this.#running().filter((each) => each.tenantId === id).length < this.#tenant(id).max;
-    if (level === 'KEY') return this.#running().filter((each) => each.keyId === id).length < this.#key(id).max;
-    return true;
-  }
-
-  #asks(member: Member): boolean {
-    if (member.level === 'KEY') return this.#waitingIn(member).length > 0;
-    return this.#members.some((each) => this.#parentOf(each) === member && each.asking !== 'no');
-  }
-
-  /** It and those above it begin to ask. */
-  #raise(from: Member, isNew: boolean): void {
-    for (let member: Member | undefined = from; member !== undefined; member = this.#parentOf(member)) {
-      if (member.level === 'DEPLOYMENT' || member.asking !== 'no' || member.isHeldBack) return;
-      const now = this.#virtualTimeOf(member);
-      const start = this.#startOf(member);
-      member.asking = 'in order';
-      if (start < now) Object.assign(member, { base: now, charged: 0 });
-      // Back from having nothing to ask for, and nothing taken in advance: it is owed its share of the slots.
-      if (!isNew || this.#waitingIn(member).length > 1 || start > now) continue;
-      const owedSlots = Math.floor(this.#shareOf(member)) - this.#runningIn(member).length;
-      if (owedSlots > 0) Object.assign(member, { asking: 'owed', owedSlots });
-    }
-  }
-
-  /** Those below whom nothing asks ask no more. */
-  #lower(from: Member): void {
-    for (let member: Member | undefined = from; member !== undefined; member = this.#parentOf(member)) {
-      if (this.#asks(member)) return;
-      Object.assign(member, { asking: 'no', owedSlots: 0 });
-    }
-  }
-
-  #forget(member: Member): void {
-    Object.assign(member, { base: 0, charged: 0, asking: 'no', owedSlots: 0 });
-  }
-
-  /** Nothing is kept of those who are idle and not ahead, nor of anybody in a member that is idle. */
-  #forgetIdle(): void {
-    for (const member of this.#members) {
-      if (this.#isActive(member)) continue;
-      member.virtualTimes.clear();
-      for (const each of this.#members) if (this.#parentOf(each) === member) this.#forgetWhole(each);
-      if (member.level !== 'DEPLOYMENT' && this.#startOf(member) <= this.#virtualTimeOf(member))
-        this.#forgetWhole(member);
-    }
-  }
-
-  #forgetWhole(member: Member): void {
-    this.#forget(member);
-    if (member.level !== 'POOL') member.isHeldBack = false;
-  }
-
-  #isBefore(a: Member, b: Member): boolean {
-    const difference = this.#startOf(a) - this.#startOf(b) || a.arrival - b.arrival;
-    return difference < 0 || (difference === 0 && a.id < b.id);
-  }
-
-  /** Whose turn it is among those inside. */
-  #next(parent: Member): Member | undefined {
-    for (const priority of ['HIGH', plain, 'LOW']) {
-      const asking = this.#childrenOf(parent, priority).filter((each) => each.asking !== 'no');
-      for (const first of asking.filter((each) => each.asking === 'owed').sort((a, b) => a.arrival - b.arrival)) {
-        if (this.#runningIn(first).length + 1 <= this.#shareOf(first)) return first;
-        // Others have come since, of whom it has its share.
-        Object.assign(first, { asking: 'in order', owedSlots: 0 });
-      }
-      const [first] = asking.sort((a, b) => (this.#isBefore(a, b) ? -1 : 1));
-      if (first !== undefined) return first;
-    }
-    return undefined;
-  }
-
-  #dispatch(now: number, subject?: Waiting): void {
-    while (this.#asks(this.#deployment) && this.#running().length < this.#ceiling) {
-      let member = this.#deployment;
+  #dispatch(now: number, subject?: Request): void {
+    while (this.asks(this.deployment) && this.running() < this.ceiling) {
+      let member = this.deployment;
       while (member.level !== 'KEY') {
-        const next = this.#next(member);
+        const next = this.next(member);
         if (next === undefined) throw new Error(`nobody asks in ${member.level} ${member.id}`);
         member = next;
-        if (!this.#hasRoom(member)) break;
+        if (!this.hasRoom(member)) break;
       }
-      if (!this.#hasRoom(member)) {
+      if (!this.hasRoom(member)) {
         Object.assign(member, { isHeldBack: true, asking: 'no', owedSlots: 0 });
-        const parent = this.#parentOf(member);
-        if (parent !== undefined) this.#lower(parent);
+        const parent = this.parentOf(member);
+        if (parent !== undefined) this.lower(parent);
+        this.leaveLots(member);
         continue;
       }
-      const [request] = this.#waitingIn(member).sort((a, b) => a.arrival - b.arrival);
+      const key = member;
+      const [request] = this.lanes
+        .filter((lane) => lane.place === 'ready' && this.keyMember(this.treeOf(lane.pool), lane) === key)
+        .flatMap((lane) => this.queueOf(lane).slice(0, 1))
+        .sort((a, b) => a.arrival - b.arrival);
       if (request === undefined) throw new Error(`nothing waits in ${member.id}`);
+      const full = request.lane.caps.find((cap) => this.isFull(cap));
+      if (full !== undefined) {
+        this.holdBack(request.lane, full);
+        continue;
+      }
       this.#grant(request, now);
-      if (request !== subject) this.#grants.push({ id: request.id, waitedMs: now - request.submittedAt });
+      if (request !== subject) this.grants.push({ id: request.id, waitedMs: now - request.submittedAt });
     }
   }
 
-  #grant(request: Waiting, now: number): void {
-    for (const member of this.#pathOf(request)) {
-      const parent = this.#parentOf(member);
-      if (parent === undefined) continue;
-      const others = this.#siblingsOf(member).filter((each) => each !== member && each.asking !== 'no');
-      // What is given in advance is out of order, and moves nobody's time on.
-      const isAdvance = member.asking === 'owed' && others.length > 0;
-      if (!isAdvance) {
-        parent.virtualTimes.set(member.priority, Math.max(this.#virtualTimeOf(member), this.#startOf(member)));
-      }
+  #grant(request: Request, now: number): void {
+    const { lane } = request;
+    const tree = this.treeOf(lane.pool);
+    for (const member of this.pathOf(tree, lane)) {
+      this.select(member);
       member.charged += request.charge;
-      if (member.asking === 'owed') {
-        member.owedSlots -= 1;
-        if (member.owedSlots === 0) member.asking = 'in order';
-      }
+      this.payOwed(member);
     }
     request.isHeld = true;
     request.endsAt = request.leaseMs === undefined ? infinite : now + request.leaseMs;
-    this.#lower(this.#keyOf(request));
-    this.#forgetIdle();
+    request.lot = lane.lot;
+    if (this.queueOf(lane).length === 0) lane.place = 'nowhere';
+    this.lower(this.keyMember(tree, lane));
+    this.served(lane, request.charge);
+    this.forgetIdle();
   }
 
-  #end(request: Waiting, tokens: number): void {
-    for (const member of this.#pathOf(request)) member.charged = Math.max(0, member.charged + tokens - request.charge);
-    this.#requests = this.#requests.filter((each) => each !== request);
-    this.#forgetIdle();
-    this.#letGo();
-  }
-
-  #withdraw(request: Waiting): void {
-    this.#requests = this.#requests.filter((each) => each !== request);
-    this.#lower(this.#keyOf(request));
-    this.#forgetIdle();
-  }
-
-  /** Those whose cap has room again ask again. */
-  #letGo(): void {
-    for (const level of ['POOL', 'TENANT', 'KEY']) {
-      for (const member of this.#members) {
-        if (member.level !== level || !member.isHeldBack || !this.#hasRoom(member)) continue;
-        member.isHeldBack = false;
-        if (this.#asks(member)) this.#raise(member, false);
-      }
+  #end(request: Request, tokens: number): void {
+    const { lane, lot } = request;
+    const difference = tokens - request.charge;
+    this.correctInLot(lane, lot, difference);
+    for (const member of this.pathOf(this.treeOf(lane.pool), lane)) {
+      member.charged = Math.max(0, member.charged + difference);
     }
+    this.requests = this.requests.filter((each) => each !== request);
+    this.forgetIdle();
+    this.letGo();
+    for (const cap of lane.caps) this.refill(cap);
+    this.#dropDrained();
   }
 
-  /** What lies ahead of the virtual time is rescaled, so that a new weight acts on what waits already. */
-  #reweighAll(): void {
-    for (const member of this.#members) {
-      const weight = this.#weightOf(member);
-      if (weight === member.weight) continue;
-      const now = this.#virtualTimeOf(member);
-      const lead = this.#startOf(member) - now;
-      const start = lead > 0 ? now + (lead * member.weight) / weight : this.#startOf(member);
-      member.weight = weight;
-      member.base = start - member.charged / weight;
+  #withdraw(request: Request): void {
+    const { lane } = request;
+    this.requests = this.requests.filter((each) => each !== request);
+    if (this.queueOf(lane).length === 0) {
+      lane.place = 'nowhere';
+      this.lower(this.keyMember(this.treeOf(lane.pool), lane));
+      this.leaveLot(lane);
     }
+    this.forgetIdle();
   }
 
-  /** A tenant starts level in its new group. */
-  #move(id: string, groupId: string): void {
-    const moved = this.#members.filter((each) => each.level === 'TENANT' && each.id === id);
-    const isTreeChanged = this.#algorithm === 'HIERARCHICAL';
-    const before = moved.map((member) => this.#parentOf(member));
-    for (const member of moved) this.#forget(member);
-    this.#tenants.set(id, { ...this.#tenant(id), groupId });
-    for (const member of moved) if (this.#isActive(member)) this.#arrive(member);
-    for (const parent of before) if (parent !== undefined && isTreeChanged) this.#lower(parent);
-    this.#forgetIdle();
+  #evict(isMeant: (lane: Lane) => boolean): string[] {
+    const evicted = this.requests.filter(({ isHeld, lane }) => !isHeld && isMeant(lane));
+    for (const request of evicted) this.#withdraw(request);
+    return evicted.map(({ id }) => id);
   }
 
-  /** A tenant is among other siblings now, with all that waits and runs. */
-  #arrive(tenant: Member): void {
-    const group = this.#parentOf(tenant);
-    const waits = this.#waitingIn(tenant).length;
-    if (group?.level === 'GROUP' && waits > 0 && this.#waitingIn(group).length === waits)
-      group.arrival = tenant.arrival;
-    if (this.#asks(tenant)) this.#raise(tenant, false);
+  #dropDrained(): void {
+    for (const [name, { isRemoved }] of this.pools) {
+      if (!isRemoved || this.running(({ pool }) => pool === name) > 0) continue;
+      this.pools.delete(name);
+      this.trees = this.trees.filter(({ pool }) => pool !== name);
+    }
   }
 }

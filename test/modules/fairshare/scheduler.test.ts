@@ -197,6 +197,32 @@ describe('leases', () => {
     if (third !== undefined) world.settle(third, 10);
     expect(waiting.state).toBe('HELD');
   });
+
+  it.each([
+    { waits: 'before it is adopted', first: 'ask' },
+    { waits: 'afterwards', first: 'adopt' },
+  ])('of an earlier process are charged like those that are given now, of a tenant that waits $waits', ({ first }) => {
+    const world = worldOf(1);
+    world.perform({ kind: 'setAlgorithm', algorithm: 'WEIGHTED' });
+    for (let count = 0; count < 60; count += 1) ask(world, 'a.0');
+    const settleFirst = (): void => {
+      const [request] = world.all('HELD').filter(({ tenantId }) => tenantId !== 'c');
+      if (request !== undefined) world.settle(request, 10);
+    };
+    // So much that the virtual time has passed by what is adopted.
+    for (let count = 0; count < 30; count += 1) settleFirst();
+    for (let count = 0; count < 40; count += 1) ask(world, 'a.0');
+    const askOfC = (): unknown => ask(world, 'c.0');
+    if (first === 'ask') askOfC();
+    world.perform({ kind: 'adopt', asked: { ...plain, tenantId: 'c', keyId: 'c.0', cost: 100 }, lastsMs: 1_000 });
+    world.setPool('model', 2);
+    if (first === 'adopt') askOfC();
+    const granted: string[] = [];
+    world.onGrant = ({ tenantId }) => granted.push(tenantId);
+    for (let count = 0; count < 20; count += 1) settleFirst();
+    expect(granted.indexOf('c')).toBeGreaterThanOrEqual(9);
+    expect(granted.indexOf('c')).toBeLessThanOrEqual(11);
+  });
 });
 
 describe('a change while it runs', () => {

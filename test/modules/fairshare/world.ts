@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import type { Submission } from '../../../src/modules/fairshare/api.ts';
 import { Scheduler } from '../../../src/modules/fairshare/scheduler.ts';
-import type { Priority } from '../../../src/modules/fairshare/state.ts';
+import type { Bounds, Priority } from '../../../src/modules/fairshare/state.ts';
 
 /**
  * A scheduler beside a plain record of what it was told and what it said, from which the tests judge it. The record
@@ -23,7 +22,13 @@ export type Operation =
   | { readonly kind: 'cancel'; readonly nth: number }
   | { readonly kind: 'renew'; readonly nth: number; readonly byMs: number }
   | { readonly kind: 'advance'; readonly byMs: number }
-  | { readonly kind: 'setPool'; readonly pool: string; readonly capacity: number; readonly weightPercent: number }
+  | {
+      readonly kind: 'setPool';
+      readonly pool: string;
+      readonly capacity: number;
+      readonly weightPercent: number;
+      readonly bounds?: Bounds;
+    }
   | { readonly kind: 'setCeiling'; readonly ceiling: number | null }
   | { readonly kind: 'setGroup'; readonly groupId: string; readonly weight: number }
   | {
@@ -32,12 +37,13 @@ export type Operation =
       readonly groupId: string;
       readonly weight: number;
       readonly maxInFlight: number | null;
+      readonly bounds?: Bounds;
     }
   | { readonly kind: 'setKey'; readonly keyId: string; readonly weight: number; readonly maxInFlight: number | null }
   | { readonly kind: 'setCap'; readonly cap: string; readonly max: number | null }
   | { readonly kind: 'setAlgorithm'; readonly algorithm: 'HIERARCHICAL' | 'WEIGHTED' }
   | { readonly kind: 'adopt'; readonly asked: Omit<Asked, 'id' | 'deadline'>; readonly lastsMs: number }
-  | { readonly kind: 'remove'; readonly what: 'pool' | 'tenant' | 'key'; readonly id: string };
+  | { readonly kind: 'remove'; readonly what: 'pool' | 'group' | 'tenant' | 'key'; readonly id: string };
 
 const unbounded = Number.POSITIVE_INFINITY;
 
@@ -56,6 +62,12 @@ export type Decides = Pick<
   | 'setGroup'
   | 'setTenant'
   | 'setKey'
+  | 'setCap'
+  | 'adopt'
+  | 'removePool'
+  | 'removeGroup'
+  | 'removeTenant'
+  | 'removeKey'
 >;
 
 export class World {
@@ -132,9 +144,9 @@ export class World {
     for (const request of waited) if (request.state === 'HELD') this.onGrant(request);
   }
 
-  setPool(pool: string, capacity: number, weightPercent = 100): void {
+  setPool(pool: string, capacity: number, weightPercent = 100, bounds: Bounds = {}): void {
     this.bounds.set(`pool:${pool}`, capacity);
-    this.#decides.setPool(pool, { capacity, weightPercent }, this.now);
+    this.#decides.setPool(pool, { capacity, weightPercent, ...bounds }, this.now);
     this.#takeGrants();
   }
 
@@ -144,10 +156,16 @@ export class World {
     this.#takeGrants();
   }
 
-  setTenant(tenantId: string, groupId: string, weight: number, maxInFlight: number | null = null): void {
+  setTenant(
+    tenantId: string,
+    groupId: string,
+    weight: number,
+    maxInFlight: number | null = null,
+    bounds: Bounds = {},
+  ): void {
     this.groupOf.set(tenantId, groupId);
     this.bounds.set(`tenant:${tenantId}`, maxInFlight ?? unbounded);
-    this.#decides.setTenant(tenantId, { groupId, weight, maxInFlight }, this.now);
+    this.#decides.setTenant(tenantId, { groupId, weight, maxInFlight, ...bounds }, this.now);
     this.#takeGrants();
   }
 
@@ -159,7 +177,7 @@ export class World {
 
   setCap(cap: string, max: number | null): void {
     this.bounds.set(`cap:${cap}`, max ?? unbounded);
-    this.scheduler.setCap(cap, max, this.now);
+    this.#decides.setCap(cap, max, this.now);
     this.#takeGrants();
   }
 
@@ -189,7 +207,7 @@ export class World {
         this.advance(operation.byMs);
         return;
       case 'setPool':
-        this.setPool(operation.pool, operation.capacity, operation.weightPercent);
+        this.setPool(operation.pool, operation.capacity, operation.weightPercent, operation.bounds);
         return;
       case 'setCeiling':
         this.setCeiling(operation.ceiling);
@@ -198,7 +216,13 @@ export class World {
         this.#decides.setGroup(operation.groupId, { weight: operation.weight });
         return;
       case 'setTenant':
-        this.setTenant(operation.tenantId, operation.groupId, operation.weight, operation.maxInFlight);
+        this.setTenant(
+          operation.tenantId,
+          operation.groupId,
+          operation.weight,
+          operation.maxInFlight,
+          operation.bounds,
+        );
         return;
       case 'setKey':
         this.setKey(operation.keyId, operation.weight, operation.maxInFlight);
@@ -214,7 +238,7 @@ export class World {
         this.#count += 1;
         const request: Known = { ...operation.asked, id: `r${this.#count}`, state: 'HELD' };
         this.requests.set(request.id, request);
-        this.scheduler.adopt({ ...request, expiresAt: this.now + operation.lastsMs }, this.now);
+        this.#decides.adopt({ ...request, expiresAt: this.now + operation.lastsMs }, this.now);
         this.#tally(request, 1);
         return;
       }
@@ -223,12 +247,16 @@ export class World {
     }
   }
 
-  #remove(what: 'pool' | 'tenant' | 'key', id: string): void {
-    const { scheduler } = this;
+  #remove(what: 'pool' | 'group' | 'tenant' | 'key', id: string): void {
+    const decides = this.#decides;
+    if (what === 'group') {
+      decides.removeGroup(id);
+      return;
+    }
     const remove = {
-      pool: () => scheduler.removePool(id, this.now),
-      tenant: () => scheduler.removeTenant(id, this.now),
-      key: () => scheduler.removeKey(id, this.now),
+      pool: () => decides.removePool(id, this.now),
+      tenant: () => decides.removeTenant(id, this.now),
+      key: () => decides.removeKey(id, this.now),
     };
     const evicted = remove[what]();
     this.log.push(`evicted ${evicted.join()}`);
@@ -278,94 +306,3 @@ function pick<Item>(items: readonly Item[], nth: number): Item | undefined {
 
 /** Key `t1.0` is tenant t1's. */
 export const tenantOf = (keyId: string): string => keyId.slice(0, keyId.indexOf('.'));
-
-const pools = ['p0', 'p1'];
-const groups = ['g0', 'g1', 'g2'];
-const tenants = ['t0', 't1', 't2', 't3'];
-const keys = tenants.flatMap((tenant) => [`${tenant}.0`, `${tenant}.1`]);
-const caps = ['gateway', 'team', 'user'];
-
-const weights = fc.oneof(fc.integer({ min: 1, max: 1_000 }), fc.constantFrom(1, 1_000_000));
-const costs = fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constantFrom(1, 10_000));
-const few = fc.integer({ min: 1, max: 4 });
-const many = fc.nat({ max: 1_000 });
-const maybe = <Value>(values: fc.Arbitrary<Value>): fc.Arbitrary<Value | null> => fc.option(values, { freq: 2 });
-
-const asked = fc
-  .record({
-    pool: fc.constantFrom(...pools),
-    keyId: fc.constantFrom(...keys),
-    priority: fc.constantFrom<Priority>('HIGH', 'NORMAL', 'LOW'),
-    cost: costs,
-    caps: fc.subarray(caps),
-    leaseMs: fc.option(fc.integer({ min: 1, max: 500 }), { nil: undefined }),
-  })
-  .map((each) => ({ ...each, tenantId: tenantOf(each.keyId) }));
-
-const submissions: fc.Arbitrary<Operation> = fc.record({
-  kind: fc.constant('submit'),
-  asked,
-  waitMs: fc.option(fc.nat({ max: 500 }), { nil: undefined }),
-});
-const settlements: fc.Arbitrary<Operation> = fc.record({
-  kind: fc.constant('settle'),
-  nth: many,
-  tokens: fc.oneof(costs, fc.constant(0)),
-});
-const changes: fc.Arbitrary<Operation> = fc.oneof(
-  fc.record({ kind: fc.constant('cancel'), nth: many }),
-  fc.record({ kind: fc.constant('renew'), nth: many, byMs: fc.nat({ max: 500 }) }),
-  fc.record({ kind: fc.constant('advance'), byMs: fc.nat({ max: 200 }) }),
-  fc.record({
-    kind: fc.constant('setPool'),
-    pool: fc.constantFrom(...pools),
-    capacity: fc.nat({ max: 6 }),
-    weightPercent: fc.constantFrom(1, 50, 100, 300),
-  }),
-  fc.record({ kind: fc.constant('setCeiling'), ceiling: maybe(fc.nat({ max: 8 })) }),
-  fc.record({ kind: fc.constant('setGroup'), groupId: fc.constantFrom(...groups), weight: weights }),
-  fc.record({
-    kind: fc.constant('setTenant'),
-    tenantId: fc.constantFrom(...tenants),
-    groupId: fc.constantFrom(...groups),
-    weight: weights,
-    maxInFlight: maybe(few),
-  }),
-  fc.record({ kind: fc.constant('setKey'), keyId: fc.constantFrom(...keys), weight: weights, maxInFlight: maybe(few) }),
-  fc.record({ kind: fc.constant('setCap'), cap: fc.constantFrom(...caps), max: maybe(few) }),
-  fc.record({ kind: fc.constant('setAlgorithm'), algorithm: fc.constantFrom('HIERARCHICAL', 'WEIGHTED') }),
-  fc.record({ kind: fc.constant('adopt'), asked, lastsMs: fc.nat({ max: 500 }) }),
-  fc.oneof(
-    fc.record({ kind: fc.constant('remove'), what: fc.constant('pool'), id: fc.constantFrom(...pools) }),
-    fc.record({ kind: fc.constant('remove'), what: fc.constant('tenant'), id: fc.constantFrom(...tenants) }),
-    fc.record({ kind: fc.constant('remove'), what: fc.constant('key'), id: fc.constantFrom(...keys) }),
-  ),
-);
-
-/** Anything that can happen, in any order. */
-export const traces: fc.Arbitrary<Operation[]> = fc.array(
-  fc.oneof(
-    { weight: 6, arbitrary: submissions },
-    { weight: 4, arbitrary: settlements },
-    { weight: 3, arbitrary: changes },
-  ),
-  { minLength: 1, maxLength: 150, size: 'max' },
-);
-
-/** A world with two pools, in which the trace happens; `check` is called after every operation. */
-export function live(
-  trace: readonly Operation[],
-  check: (world: World) => void = () => undefined,
-  onGrant: (world: World, request: Known) => void = () => undefined,
-  decides?: Decides,
-): World {
-  const world = new World(undefined, decides);
-  world.onGrant = (request) => onGrant(world, request);
-  for (const pool of pools) world.setPool(pool, 3);
-  for (const [index, tenant] of tenants.entries()) world.setTenant(tenant, groups[index % 2] ?? '', 100);
-  for (const operation of trace) {
-    world.perform(operation);
-    check(world);
-  }
-  return world;
-}
