@@ -1,6 +1,6 @@
 import { Group, Key, NamedCap, noMaximum, Tenant } from './state.ts';
 
-const defaultWeight = 100;
+export const defaultWeight = 100;
 const defaultGroup = 'default';
 
 /**

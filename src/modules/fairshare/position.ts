@@ -1,4 +1,5 @@
 import type { Position } from './api.ts';
+import type { Siblings } from './siblings.ts';
 import type { Pool, Request, TreeNode } from './state.ts';
 
 /** Over how many grants the rate is taken: few enough to follow a change, many enough to be steady. */
@@ -32,16 +33,43 @@ function turnWithinKey(request: Request): number {
   return turn;
 }
 
+/** How a member stands among its siblings, for what waits below it. */
+export interface Standing {
+  readonly weight: number;
+  /** Tokens by weight that it was given beyond whoever is next. */
+  readonly lead: number;
+  /** It is owed slots, and gets them before the others. */
+  readonly isOwed: boolean;
+  readonly othersWeight: number;
+  readonly othersWaiting: number;
+}
+
 /** How many of the parent are served by when the member has been served `turn` times. */
-function turnAmongSiblings(member: TreeNode, turn: number, meanCharge: number, waiting: number): number {
-  const { siblings } = member;
-  if (siblings === undefined) return turn;
-  // Whoever is owed slots gets them before the others.
-  if (member.place === 'owed') return turn;
-  const others = siblings.activeWeight - member.weight;
-  const lead = Math.max(0, member.start - siblings.nextStart);
-  const turnsOfOthers = (lead * others) / Math.max(1, meanCharge) + ((turn - 1) * others) / member.weight;
-  return turn + Math.min(waiting - member.waiting, Math.round(turnsOfOthers));
+export function turnAmong(standing: Standing, turn: number, meanCharge: number): number {
+  const { weight, lead, isOwed, othersWeight, othersWaiting } = standing;
+  if (isOwed) return turn;
+  const turnsOfOthers = (lead * othersWeight) / Math.max(1, meanCharge) + ((turn - 1) * othersWeight) / weight;
+  return turn + Math.min(othersWaiting, Math.round(turnsOfOthers));
+}
+
+function standingOf(member: TreeNode, siblings: Siblings<TreeNode>, waiting: number): Standing {
+  return {
+    weight: member.weight,
+    lead: Math.max(0, member.start - siblings.nextStart),
+    isOwed: member.place === 'owed',
+    othersWeight: siblings.activeWeight - member.weight,
+    othersWaiting: waiting - member.waiting,
+  };
+}
+
+/** The requests of a tenant that come before those of a priority. */
+export const countBefore = (queuedByPriority: readonly number[], priority: number): number =>
+  queuedByPriority.slice(0, priority).reduce((sum, count) => sum + count, 0);
+
+/** A place in the order of a pool, and how long that takes as fast as it granted lately. */
+export function placed(pool: Pool, position: number, now: number): Position {
+  const rate = grantsPerSecond(pool, now);
+  return { position, estimatedWaitMs: rate === null ? null : Math.round((position * 1_000) / rate) };
 }
 
 /** Where a request that waits stands in the order of its pool: an estimate, as it cannot know who comes and how long others run. */
@@ -50,15 +78,11 @@ export function positionOf(request: Request, now: number): Position {
   let turn = turnWithinKey(request);
   for (let member: TreeNode | undefined = node; member?.parent !== undefined; member = member.parent) {
     if (member.level === 'POOL') break;
-    const { parent } = member;
-    if (member.level === 'KEY') {
-      const queued = parent.queuedByPriority ?? [];
-      const first = queued.slice(0, priority).reduce((sum, count) => sum + count, 0);
-      turn = first + turnAmongSiblings(member, turn, pool.meanCharge, queued[priority] ?? turn);
-    } else {
-      turn = turnAmongSiblings(member, turn, pool.meanCharge, parent.waiting);
-    }
+    const { parent, siblings } = member;
+    const queued = member.level === 'KEY' ? (parent.queuedByPriority ?? []) : [];
+    const waiting = member.level === 'KEY' ? (queued[priority] ?? turn) : parent.waiting;
+    if (siblings !== undefined) turn = turnAmong(standingOf(member, siblings, waiting), turn, pool.meanCharge);
+    turn += countBefore(queued, priority);
   }
-  const rate = grantsPerSecond(pool, now);
-  return { position: turn, estimatedWaitMs: rate === null ? null : Math.round((turn * 1_000) / rate) };
+  return placed(pool, turn, now);
 }

@@ -14,6 +14,8 @@ import type {
 } from './api.ts';
 import { Deadlines } from './deadlines.ts';
 import { Dispatcher } from './dispatcher.ts';
+import { Figures } from './figures.ts';
+import { type Outlook, outlookOf, type Prospect } from './outlook.ts';
 import { noteGrant, positionOf } from './position.ts';
 import { blockOf, QueueLimits } from './queue-bounds.ts';
 import { type SchedulerSnapshot, takeSnapshot } from './snapshot.ts';
@@ -44,6 +46,8 @@ export class Scheduler {
   readonly #limits: QueueLimits;
   readonly #dispatcher: Dispatcher;
   readonly #deadlines = new Deadlines();
+  /** What runs and waits of one at a time. */
+  readonly figures: Figures;
   readonly #requests = new Map<string, Request>();
   /** Objects of requests that ended, for those that come next: nothing refers to them any more. */
   readonly #ended: Request[] = [];
@@ -76,6 +80,7 @@ export class Scheduler {
   constructor(options: SchedulerOptions) {
     this.#dispatcher = new Dispatcher(options.algorithm);
     this.#limits = new QueueLimits(options, this.#dispatcher);
+    this.figures = new Figures(this.#dispatcher);
     this.#dispatcher.ceiling.max = options.ceiling ?? noMaximum;
   }
 
@@ -208,6 +213,11 @@ export class Scheduler {
   positionOf(id: string, now: number): Position | undefined {
     const request = this.#requests.get(id);
     return request === undefined || request.isHeld ? undefined : positionOf(request, now);
+  }
+
+  /** What `submit` would answer now. Changes nothing. */
+  outlook(prospect: Prospect, now: number): Outlook {
+    return outlookOf({ dispatcher: this.#dispatcher, limits: this.#limits }, prospect, now);
   }
 
   snapshot(now: number): SchedulerSnapshot {

@@ -103,6 +103,11 @@ export class Siblings<Kind extends Member = Member> {
     return this.#ordered.isEmpty ? this.virtualTime : this.#ordered.leastKey;
   }
 
+  /** The same for one that would be in order: its own start when nobody else is. */
+  nextStartWith(start: number): number {
+    return this.#ordered.isEmpty ? start : Math.min(start, this.#ordered.leastKey);
+  }
+
   /** A member's part of the slots, by the weights of those who wait or run. */
   shareOf(member: Kind): number {
     return this.activeWeight === 0 ? 0 : (this.#keeper.slotsOf(this.#owner) * member.weight) / this.activeWeight;

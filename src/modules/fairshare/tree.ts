@@ -16,10 +16,9 @@ function unlink(node: TreeNode, { nodes }: Key): void {
   nodes.splice(nodes.indexOf(node), 1);
 }
 
-/** A tenant's weight in a pool. */
-function effectiveWeight({ weight }: Tenant, { weightPercent }: Pool): number {
-  return Math.max(1, Math.round((weight * weightPercent) / 100));
-}
+/** What a tenant's weight comes to in a pool. */
+export const weightIn = ({ weightPercent }: Pick<Pool, 'weightPercent'>, weight: number): number =>
+  Math.max(1, Math.round((weight * weightPercent) / 100));
 
 /** Groups, tenants and keys that wait or run in one pool, or were given something in advance there. */
 export class Tree implements Keeper<TreeNode> {
@@ -102,7 +101,7 @@ export class Tree implements Keeper<TreeNode> {
 
   reweighPool(): void {
     reweigh(this.root, Math.max(1, this.pool.max));
-    for (const [tenant, node] of this.tenants) reweigh(node, effectiveWeight(tenant, this.pool));
+    for (const [tenant, node] of this.tenants) reweigh(node, weightIn(this.pool, tenant.weight));
   }
 
   reweighGroup(group: Group): void {
@@ -110,7 +109,7 @@ export class Tree implements Keeper<TreeNode> {
   }
 
   reweighTenant(tenant: Tenant): void {
-    reweigh(this.tenants.get(tenant), effectiveWeight(tenant, this.pool));
+    reweigh(this.tenants.get(tenant), weightIn(this.pool, tenant.weight));
   }
 
   reweighKey(key: Key): void {
@@ -173,7 +172,7 @@ export class Tree implements Keeper<TreeNode> {
   #tenantNode(tenant: Tenant): TreeNode {
     const known = this.tenants.get(tenant);
     if (known !== undefined) return known;
-    const made = new TreeNode('TENANT', effectiveWeight(tenant, this.pool), tenant, this.#isLot ? undefined : tenant);
+    const made = new TreeNode('TENANT', weightIn(this.pool, tenant.weight), tenant, this.#isLot ? undefined : tenant);
     this.#putInto(made, this.#parentOf(tenant), 0);
     this.tenants.set(tenant, made);
     tenant.nodes += 1;
