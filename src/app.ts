@@ -167,7 +167,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       keyUsage: keys.usage,
       heartbeats: gatewayHeartbeats,
       pace: config.gateways,
-      store: options.admissionStore ?? new AdmissionWriter({ url, log }),
+      openStore: (epoch) => options.admissionStore ?? new AdmissionWriter({ url, log, ...epoch }),
       clock,
       timers,
       log,

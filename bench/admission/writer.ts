@@ -118,7 +118,7 @@ async function main(): Promise<void> {
   onCleanup(() => client.end());
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   const postmaster = parentOf(rows[0]?.pid ?? 0) ?? 0;
-  const writer = new AdmissionWriter({ url, log: pino({ level: 'warn' }), deadlineMs: 30_000 });
+  const writer = new AdmissionWriter({ url, epoch: 0, log: pino({ level: 'warn' }), deadlineMs: 30_000 });
   onCleanup(() => writer.close());
   for (let done = 0; done < stored; done += 5_000) {
     await Promise.all(Array.from({ length: 5_000 }, () => writer.settle(recordOf(nextLease()))));

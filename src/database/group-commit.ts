@@ -38,6 +38,11 @@ export class NotWrittenError extends Error {
   }
 }
 
+/** Thrown by `write`: it has written nothing, and nothing will be written any more. Whatever waits is refused. */
+export class WritingEndedError extends Error {
+  override readonly name = 'WritingEndedError';
+}
+
 interface Entry<Operation, Answer> {
   readonly operation: Operation;
   /** Gone once the caller was answered: whatever becomes of the operation, nobody waits for it. */
@@ -63,7 +68,8 @@ export class GroupCommit<Operation, Answer> {
   /** When the last batch was, by a clock that is never set. */
   #begunAt = Number.NEGATIVE_INFINITY;
   #expiry: NodeJS.Timeout | undefined;
-  #isClosed = false;
+  /** Why nothing more is taken. */
+  #closedBecause: string | undefined;
 
   constructor(options: GroupCommitOptions<Operation, Answer>) {
     this.#options = options;
@@ -81,7 +87,7 @@ export class GroupCommit<Operation, Answer> {
    */
   submit(operation: Operation): Promise<Answer> {
     const { waitingMax } = this.#options;
-    if (this.#isClosed) return Promise.reject(this.#notWritten('The program is stopping.', false));
+    if (this.#closedBecause !== undefined) return Promise.reject(this.#notWritten(this.#closedBecause, false));
     if (this.#waiting.length >= waitingMax) {
       return Promise.reject(this.#notWritten('The database does not keep up with what is to be written.', false));
     }
@@ -92,7 +98,7 @@ export class GroupCommit<Operation, Answer> {
 
   /** Takes nothing more, and waits until all that was taken is written or given up. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closedBecause ??= 'The program is stopping.';
     await this.#running;
     clearTimeout(this.#expiry);
   }
@@ -142,6 +148,7 @@ export class GroupCommit<Operation, Answer> {
       for (const [index, entry] of entries.entries()) this.#answer(entry, answers[index] as Answer);
       return [];
     } catch (error) {
+      if (error instanceof WritingEndedError) return this.#end(entries, error);
       if (passes(error)) {
         this.#options.onRepeat(error);
         for (const entry of entries) {
@@ -164,6 +171,16 @@ export class GroupCommit<Operation, Answer> {
     }
   }
 
+  /** Refuses these and whatever waits, now and from now on. */
+  #end(entries: readonly Entry<Operation, Answer>[], { message }: Error): readonly Entry<Operation, Answer>[] {
+    this.#closedBecause ??= message;
+    for (const entry of [...entries, ...this.#waiting.splice(0)]) {
+      entry.caller?.reject(this.#notWritten(message, entry.mayBeWritten));
+      entry.caller = undefined;
+    }
+    return [];
+  }
+
   #answer(entry: Entry<Operation, Answer>, answer: Answer): void {
     this.#undoUnlessWanted(entry);
     entry.caller?.resolve(answer);
@@ -172,7 +189,7 @@ export class GroupCommit<Operation, Answer> {
 
   /** While it is being closed, nothing is repeated that only undoes something. */
   #isWanted({ caller, since }: Entry<Operation, Answer>): boolean {
-    return caller !== undefined && (since !== null || !this.#isClosed);
+    return caller !== undefined && (since !== null || this.#closedBecause === undefined);
   }
 
   /** Undoes what was written, or may have been, for a caller who was told that it failed. */

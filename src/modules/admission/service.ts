@@ -1,20 +1,11 @@
-import type { Logger } from 'pino';
 import type { Principal } from '../../access/principal.ts';
 import { isWithin } from '../../access/visibility.ts';
-import type { Database } from '../../database/database.ts';
-import type { Clock } from '../../graph/context.ts';
 import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeId, IdProblem } from '../../graph/ids.ts';
-import type { EventBus } from '../../live/event-bus.ts';
-import type { Timers } from '../../live/timers.ts';
-import type { CapacityService } from '../capacity/service.ts';
-import type { GatewayHeartbeats, Pace } from '../gateways/heartbeats.ts';
-import type { KeyDirectory } from '../keys/directory.ts';
+import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type { UsageRecorder } from '../keys/usage.ts';
 import { refusalOfCredential, refusalOfPlace } from '../keys/verification.ts';
-import type { Activity } from './activity.ts';
-import { Catalog } from './catalog.ts';
 import { followChanges } from './changes.ts';
 import { ownersOf, reasonOf } from './decision.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
@@ -33,9 +24,7 @@ import type {
 import { Ownership } from './ownership.ts';
 import type { Deciding } from './picture.ts';
 import { refusalFor } from './refusals.ts';
-import { Silence } from './silence.ts';
-import type { AdmissionStore } from './store.ts';
-import { takeOver } from './takeover.ts';
+import { Term, type TermParts } from './term.ts';
 
 declare module '../../graph/context.ts' {
   interface Services {
@@ -43,20 +32,9 @@ declare module '../../graph/context.ts' {
   }
 }
 
-interface Parts {
-  readonly instanceId: string;
-  readonly database: Database;
-  readonly events: EventBus;
-  readonly capacity: CapacityService;
-  readonly directory: KeyDirectory;
+interface Parts extends TermParts {
   readonly keyUsage: UsageRecorder;
   readonly heartbeats: GatewayHeartbeats;
-  readonly pace: Pace;
-  readonly store: AdmissionStore;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly log: Logger;
-  readonly activity: Activity;
 }
 
 const keepEveryMs = 250;
@@ -87,10 +65,8 @@ const callerOf = ({ kind, credentialId, tenantId, productId, engineId, userId, a
 export class AdmissionService {
   readonly #parts: Parts;
   readonly #ownership: Ownership;
-  readonly #silence: Silence;
   readonly #stopListening: readonly (() => void)[];
-  #owner: LocalOwner | undefined;
-  #catalog: Catalog | undefined;
+  #term: Term | undefined;
   #isDraining = false;
   #keeping: NodeJS.Timeout | undefined;
   #forgetting: NodeJS.Timeout | undefined;
@@ -98,8 +74,7 @@ export class AdmissionService {
   constructor(parts: Parts) {
     this.#parts = parts;
     const owner = () => this.#owner;
-    const { database, events, directory, heartbeats, log, pace } = parts;
-    this.#silence = new Silence({ ...parts, owner, silenceMs: pace.silenceSeconds * 1_000 });
+    const { database, events, directory, heartbeats, instanceId, log } = parts;
     this.#stopListening = [
       followChanges({ events, directory, owner, log }),
       heartbeats.onHeartbeat(({ gatewayId, at, leaseIds }) => {
@@ -112,9 +87,10 @@ export class AdmissionService {
     ];
     this.#ownership = new Ownership({
       url: database.url,
+      instanceId,
       log,
-      onGained: () => this.#takeOver(),
-      onLost: () => this.#giveUp(),
+      onGained: (epoch) => this.#begin(epoch),
+      onLost: () => void this.#endTerm(),
     });
   }
 
@@ -128,7 +104,7 @@ export class AdmissionService {
   /** Answers what waits, and takes nothing more; what runs can still be settled. */
   drain(): void {
     this.#isDraining = true;
-    this.#owner?.stop();
+    this.#term?.drain();
   }
 
   async close(): Promise<void> {
@@ -136,27 +112,21 @@ export class AdmissionService {
     clearInterval(this.#keeping);
     clearInterval(this.#forgetting);
     for (const stop of this.#stopListening) stop();
-    this.#silence.close();
     await this.flush();
-    this.#owner?.slots.close();
-    this.#catalog?.close();
-    await this.#parts.store.close();
+    await this.#endTerm();
     await this.#ownership.close();
-    this.#owner = undefined;
+    // It may have become the one only just now.
+    await this.#endTerm();
   }
 
   /** Writes what was counted, and what could not be written before. */
   async flush(): Promise<void> {
-    const owner = this.#owner;
-    if (owner === undefined) return;
-    owner.records.retry();
-    await owner.counters.flush();
-    owner.ledger.sweep(this.#parts.clock.now().getTime());
+    await this.#term?.flush();
   }
 
   /** Fulfilled when changes of models, capacity, groups and gateways that were committed before act. */
   async refreshed(): Promise<void> {
-    await this.#catalog?.refreshed();
+    await this.#term?.catalog.refreshed();
   }
 
   /**
@@ -237,8 +207,14 @@ export class AdmissionService {
 
   /** What this process decides with; nothing while another one decides. */
   get deciding(): Deciding | undefined {
-    if (this.#owner === undefined || this.#catalog === undefined) return undefined;
-    return { slots: this.#owner.slots, catalog: this.#catalog.state };
+    if (this.#term?.owner === undefined) return undefined;
+    const { catalog, owner } = this.#term;
+    return { slots: owner.slots, catalog: catalog.state };
+  }
+
+  /** What decides in this process; nothing while another one does. */
+  get #owner(): LocalOwner | undefined {
+    return this.#term?.owner;
   }
 
   /** The one process that decides. @throws {AdmissionUnavailableError} when it is not this one */
@@ -279,37 +255,27 @@ export class AdmissionService {
     return keyId;
   }
 
-  async #takeOver(): Promise<void> {
-    const { database, events, capacity, log } = this.#parts;
-    const catalog = new Catalog({
-      database,
-      events,
-      capacity,
-      log,
-      onChanged: (state) => this.#owner?.review.configure(state),
-    });
-    this.#catalog = catalog;
-    await catalog.start();
-    this.#owner = await takeOver({
-      ...this.#parts,
-      catalog: () => catalog.state,
-      catalogUnderWay: () => catalog.underWay,
-      onGatewayHolds: () => this.#silence.watch(),
-    });
-    this.#silence.watch();
-    if (this.#isDraining) this.#owner.stop();
-    this.#parts.activity.changed();
+  async #begin(epoch: number): Promise<void> {
+    const { log } = this.#parts;
+    const onOutdated = (): void => {
+      if (this.#term !== term) return;
+      log.warn({ epoch }, 'another process decides about admission by now: this one gives up');
+      this.#ownership.giveUp();
+    };
+    const term = new Term(this.#parts, { epoch, onOutdated });
+    this.#term = term;
+    if (this.#isDraining) term.drain();
+    await term.begin();
   }
 
-  /** What waits is to be asked for again, of whoever decides now. */
-  #giveUp(): void {
-    const owner = this.#owner;
-    this.#owner = undefined;
-    owner?.stop();
-    owner?.slots.close();
-    this.#catalog?.close();
-    this.#catalog = undefined;
-    this.#parts.activity.changed();
+  async #endTerm(): Promise<void> {
+    const term = this.#term;
+    this.#term = undefined;
+    try {
+      await term?.end();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'what admission still had to write could not be ended well');
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import { leaseRow, recordOf } from '../../testkit/admission.ts';
  */
 const writer = new AdmissionWriter({
   url: String(process.argv[2]),
+  epoch: 1,
   log: pino({ level: 'silent' }),
   deadlineMs: 60_000,
 });

@@ -22,8 +22,9 @@ const log = pino({ level: 'silent' });
 const closers: (() => Promise<void>)[] = [];
 afterAll(() => Promise.all(closers.map((close) => close())));
 
+/** They write as the program does, which is the first that decides here. */
 function startWriter(options: { url?: string; deadlineMs?: number; waitingMax?: number } = {}): AdmissionWriter {
-  const writer = new AdmissionWriter({ url: databaseUrl, log, deadlineMs: 60_000, ...options });
+  const writer = new AdmissionWriter({ url: databaseUrl, epoch: 1, log, deadlineMs: 60_000, ...options });
   closers.push(() => writer.close());
   return writer;
 }

@@ -1,0 +1,106 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../database/database.ts';
+import type { Clock } from '../../graph/context.ts';
+import type { EventBus } from '../../live/event-bus.ts';
+import type { Timers } from '../../live/timers.ts';
+import type { CapacityService } from '../capacity/service.ts';
+import type { Pace } from '../gateways/heartbeats.ts';
+import type { KeyDirectory } from '../keys/directory.ts';
+import type { Activity } from './activity.ts';
+import { Catalog } from './catalog.ts';
+import type { LocalOwner } from './local-owner.ts';
+import { Silence } from './silence.ts';
+import type { AdmissionStore, Epoch } from './store.ts';
+import { takeOver } from './takeover.ts';
+
+export interface TermParts {
+  readonly instanceId: string;
+  readonly database: Database;
+  readonly events: EventBus;
+  readonly capacity: CapacityService;
+  readonly directory: KeyDirectory;
+  readonly pace: Pace;
+  readonly openStore: (epoch: Epoch) => AdmissionStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly activity: Activity;
+}
+
+/** The time in which this process decides. It has a writer of its own, so that nothing of it is written in a later one. */
+export class Term {
+  readonly epoch: number;
+  readonly #parts: TermParts;
+  readonly #store: AdmissionStore;
+  readonly #silence: Silence;
+  readonly #catalog: Catalog;
+  #owner: LocalOwner | undefined;
+  #isOver = false;
+  #isDraining = false;
+
+  constructor(parts: TermParts, epoch: Epoch) {
+    this.#parts = parts;
+    this.epoch = epoch.epoch;
+    this.#store = parts.openStore(epoch);
+    this.#silence = new Silence({ ...parts, owner: () => this.#owner, silenceMs: parts.pace.silenceSeconds * 1_000 });
+    this.#catalog = new Catalog({ ...parts, onChanged: (state) => this.#owner?.review.configure(state) });
+  }
+
+  /** What decides; nothing before it knows what was kept, and after its end. */
+  get owner(): LocalOwner | undefined {
+    return this.#owner;
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  /** Takes over what was kept. */
+  async begin(): Promise<void> {
+    const catalog = this.#catalog;
+    await catalog.start();
+    const owner = await takeOver({
+      ...this.#parts,
+      store: this.#store,
+      catalog: () => catalog.state,
+      catalogUnderWay: () => catalog.underWay,
+      onGatewayHolds: () => this.#silence.watch(),
+    });
+    if (this.#isOver) {
+      owner.slots.close();
+      return;
+    }
+    this.#owner = owner;
+    this.#silence.watch();
+    if (this.#isDraining) owner.stop();
+    this.#parts.activity.changed();
+  }
+
+  /** Answers what waits, and takes nothing more; what runs can still be settled. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#owner?.stop();
+  }
+
+  /** Writes what was counted, and what could not be written before. */
+  async flush(): Promise<void> {
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    owner.records.retry();
+    await owner.counters.flush();
+    owner.ledger.sweep(this.#parts.clock.now().getTime());
+  }
+
+  /** Decides nothing any more. What waits is to be asked for again, of whoever decides now. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    const owner = this.#owner;
+    this.#owner = undefined;
+    this.#silence.close();
+    owner?.stop();
+    owner?.slots.close();
+    this.#catalog.close();
+    this.#parts.activity.changed();
+    await this.#store.close();
+  }
+}
