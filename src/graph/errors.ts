@@ -60,6 +60,7 @@ export const userErrorCodes = {
   ORIGIN_NOT_ALLOWED: 'The key is not accepted from pages of this origin.',
   INSUFFICIENT_SCOPE: 'The key does not have the scope cloud:inference.',
   MODEL_NOT_ALLOWED: 'The key, or its tenant, may not use this model.',
+  REQUEST_ID_REUSED: 'The request id is that of another request of yours, which waits or runs.',
   MODEL_DISABLED: 'The model is disabled.',
   RATE_LIMITED: 'So many requests a minute are allowed, and no more.',
   TOKENS_PER_MINUTE: 'So many tokens a minute are allowed, and no more.',

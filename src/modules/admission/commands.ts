@@ -19,7 +19,7 @@ export const CancellationEnum = builder.enumType('RequestCancellation', {
 runtimeCommand({
   name: 'admitRequest',
   description:
-    'Asks for a slot for a request, and waits for it: key, tenant, model, limits and budgets are decided as one, and nothing is taken unless all of them let it pass. The answer is a lease, or the reason why there is none. It is over when your connection ends. Whoever belongs to a tenant asks for the keys of that tenant.',
+    'Asks for a slot for a request, and waits for it: key, tenant, model, limits and budgets are decided as one, and nothing is taken unless all of them let it pass. The answer is a lease, or the first reason why there is none, of: the key; its tenant, user, application, product and engine; from where it is used; scopes; models; requests and tokens a minute, tokens a day, budgets; the queue. Of limits, one that the request can never fit into is named first. What changes while it waits acts on it. It is over when your connection ends. Whoever belongs to a tenant asks for the keys of that tenant.',
   scopes,
   input: admitRequestRules,
   fields: admitFields,

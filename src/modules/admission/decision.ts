@@ -2,10 +2,10 @@ import { isWithin } from '../../access/visibility.ts';
 import { speaksFor } from '../gateways/heartbeats.ts';
 import type { KeyDirectory } from '../keys/directory.ts';
 import type { KeyIdentity } from '../keys/record.ts';
-import { type Refusal as KeyRefusal, refusalOfIdentity } from '../keys/verification.ts';
+import { type Refusal as KeyRefusal, refusalOfIdentity, refusalOfPlace } from '../keys/verification.ts';
 import type { NamedTenant } from './activity.ts';
 import { type CatalogModel, type CatalogState, modelNamed } from './catalog.ts';
-import type { AdmitCall, Caller, NotFound } from './owner.ts';
+import type { AdmitCall, Caller, NotFound, Place } from './owner.ts';
 import { type Party, partyOf } from './parties.ts';
 import { type AdmissionReason, isAdmissionReason, type RefusalView, refusalFor } from './refusals.ts';
 
@@ -15,6 +15,7 @@ export const unroutedPool = '(unrouted)';
 /** Whom a request is for and what it asks for, before limits and slots are looked at. */
 export interface Wish {
   readonly party: Party;
+  readonly place: Place | null;
   /** Nothing: the registry has none of that name. */
   readonly model: CatalogModel | undefined;
   readonly modelName: string;
@@ -55,11 +56,13 @@ export const ownersOf = ({ tenant, user, product, engine, app }: KeyIdentity) =>
 });
 
 /** Why a request is not admitted, whatever limits and slots there are; asked again of one that waited. */
-export function refusalOfWish({ party, model, modelName }: Wish, now: Date): RefusalView | undefined {
+export function refusalOfWish({ party, place, model, modelName }: Wish, now: Date): RefusalView | undefined {
   const { identity, user } = party;
   const refusal = refusalOfIdentity(identity, now);
   if (refusal !== undefined) return refusalFor(reasonOf(refusal));
   if (user?.status === 'DEACTIVATED') return refusalFor('USER_DEACTIVATED');
+  const misplaced = place === null ? undefined : refusalOfPlace(identity, place);
+  if (misplaced !== undefined) return refusalFor(reasonOf(misplaced));
   if (!identity.key.scopes.has('cloud:inference')) return refusalFor('INSUFFICIENT_SCOPE');
   const allows = (models: readonly string[]) => models.length === 0 || models.includes(modelName);
   if (!allows(identity.key.allowedModels) || !allows(identity.tenant.allowedModels)) {
@@ -68,7 +71,7 @@ export function refusalOfWish({ party, model, modelName }: Wish, now: Date): Ref
   return model?.isEnabled === false ? refusalFor('MODEL_DISABLED') : undefined;
 }
 
-type Wanted = Pick<AdmitCall, 'caller' | 'keyId' | 'model' | 'userExternalId' | 'gatewayId'>;
+type Wanted = Pick<AdmitCall, 'caller' | 'keyId' | 'place' | 'model' | 'userExternalId' | 'gatewayId'>;
 
 /** Finds whom a request is for, and decides what does not depend on limits and slots. */
 export async function decide(
@@ -86,14 +89,14 @@ export async function decide(
   const state = catalog();
   if (call.gatewayId !== null && !mayUseGateway(state, call.caller, call.gatewayId))
     return notFound('gateway', 'gatewayId');
-  const wish = wishOf(party, state, call.model);
+  const wish = wishOf(party, state, call);
   const refusal = refusalOfWish(wish, clock());
   return refusal === undefined ? { wish } : { refusal, tenant: identity.tenant };
 }
 
-function wishOf(party: Party, catalog: CatalogState, name: string): Wish {
+function wishOf(party: Party, catalog: CatalogState, { model: name, place }: Wanted): Wish {
   const model = modelNamed(catalog, name);
-  return { party, model, modelName: model?.name ?? name, pool: model?.id ?? unroutedPool };
+  return { party, place, model, modelName: model?.name ?? name, pool: model?.id ?? unroutedPool };
 }
 
 /** Whether a key belongs to a tenant. */

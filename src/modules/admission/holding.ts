@@ -38,7 +38,10 @@ export class Holding {
 
   remove({ row }: Held): void {
     this.leases.remove(row.id);
-    this.#idByRequest.delete(requestKey(row, row.requestId));
+    const key = requestKey(row, row.requestId);
+    if (this.#idByRequest.get(key) === row.id) this.#idByRequest.delete(key);
+    const { gatewayId } = row;
+    if (gatewayId !== null && !this.leases.isHeldBy(gatewayId)) this.#lastHeardOf.delete(gatewayId);
   }
 
   /** The lease that somebody's request holds. */
@@ -65,6 +68,7 @@ export class Holding {
   }
 
   async heard({ gatewayId, leaseIds, at }: HeldByGateway): Promise<void> {
+    if (!this.leases.isHeldBy(gatewayId)) return;
     this.#heardOf(gatewayId, at);
     const held = leaseIds.flatMap((id) => this.leases.get(id) ?? []);
     // Half of a lease is left: one that is renewed with every heartbeat would be written with every heartbeat.

@@ -41,7 +41,7 @@ export const admitFields = (t: InputFieldsBuilder): InputFieldMap => ({
   }),
   requestId: t.string({
     description:
-      'Your id of the request, 1 to 255 characters. The same id gives the same lease as long as it waits or is held.',
+      'Your id of the request, 1 to 255 characters. The same id gives the same lease as long as it waits or is held; with another input it is REQUEST_ID_REUSED.',
   }),
   sessionId: t.string({ description: 'The session that it is part of, 1 to 255 characters.' }),
   requestType: t.string({ description: 'What is asked of the model, 1 to 255 characters. Default: `chat`.' }),

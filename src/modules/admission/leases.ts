@@ -7,6 +7,8 @@ export interface Held {
   /** As it is written; renewed by another row in its place. */
   row: Lease;
   readonly reservation: Reservation;
+  /** Of whom it was asked for; absent when an earlier process granted it. */
+  readonly userExternalId?: string | null;
 }
 
 export const viewOf = (row: Lease): LeaseView => ({
@@ -69,6 +71,10 @@ export class Leases {
   /** The gateways that hold any. */
   gateways(): Iterable<string> {
     return this.#byGateway.keys();
+  }
+
+  isHeldBy(gatewayId: string): boolean {
+    return this.#byGateway.has(gatewayId);
   }
 
   ofGateway(gatewayId: string): readonly string[] {

@@ -41,6 +41,7 @@ import type {
 import { Records } from './records.ts';
 import { type LimitView, type RefusalView, refusalFor, refusalOfLimit } from './refusals.ts';
 import { Review } from './review.ts';
+import { askedFor, isSameRequest } from './same-request.ts';
 import { Slots } from './slots.ts';
 import type { AdmissionStore } from './store.ts';
 
@@ -103,12 +104,17 @@ export class LocalOwner implements AdmissionOwner {
   async admit(call: AdmitCall, signal: AbortSignal | undefined): Promise<AdmitAnswer> {
     if (!this.#isOpen) return isStopping;
     const key = call.requestId === null ? undefined : requestKey(call.caller, call.requestId);
-    const held = key === undefined ? undefined : this.holding.ofRequest(key);
-    if (held !== undefined) return { outcome: 'ADMITTED', lease: viewOf(held.row) };
     let attempt = key === undefined ? undefined : this.#attempts.get(key);
-    if (attempt === undefined || attempt.isAbandoned) attempt = this.#begin(call, key);
-    const { id } = attempt;
-    return attempt.join(signal, () => this.slots.cancel(id));
+    // One that is still decided about may have a lease that is not kept yet, or that nobody will be given.
+    const held = key === undefined || attempt !== undefined ? undefined : this.holding.ofRequest(key);
+    if (attempt?.isAbandoned) attempt = undefined;
+    const before = attempt?.call ?? (held && askedFor(held));
+    if (before !== undefined && !isSameRequest(call, before)) {
+      return this.#refuse(refusalFor('REQUEST_ID_REUSED'), undefined);
+    }
+    if (held !== undefined) return { outcome: 'ADMITTED', lease: viewOf(held.row) };
+    const joined = attempt ?? this.#begin(call, key);
+    return joined.join(signal, () => this.slots.cancel(joined.id));
   }
 
   #begin(call: AdmitCall, key: string | undefined): Attempt {
@@ -269,6 +275,7 @@ export class LocalOwner implements AdmissionOwner {
     const held: Held = {
       row: leaseRow(attempt, { instanceId, wish, reservation, admission, grantedAt: this.#now }),
       reservation,
+      userExternalId: attempt.call.userExternalId,
     };
     this.holding.add(held, held.row.grantedAt.getTime());
     try {

@@ -19,10 +19,18 @@ export const priorities = ['LOW', 'NORMAL', 'HIGH'] as const;
 
 type Priority = (typeof priorities)[number];
 
-/** A request that wants a slot. Its key was looked at already: what is left is what the key and its owners may. */
+/** Where a key is used from. What is not said is none that it may be restricted to. */
+export interface Place {
+  readonly origin: string | null;
+  readonly ipAddress: string | null;
+}
+
+/** A request that wants a slot. Its key was looked up already: what is left is what the key and its owners may. */
 export interface AdmitCall {
   readonly caller: Caller;
   readonly keyId: string;
+  /** Null: whoever verified the key has looked at it. */
+  readonly place: Place | null;
   readonly model: string;
   readonly estimatedInputTokens: number;
   readonly estimatedOutputTokens: number;

@@ -5,6 +5,7 @@ import type { Refusal as LedgerRefusal } from '../limits/ledger/ledger.ts';
 
 /** Why a request is not admitted, in the order in which the reasons are looked for. */
 export const admissionReasons = [
+  'REQUEST_ID_REUSED',
   'KEY_MALFORMED',
   'KEY_REVOKED',
   'KEY_EXPIRED',

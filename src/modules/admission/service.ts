@@ -5,7 +5,7 @@ import { isGiven } from '../../graph/given.ts';
 import { decodeId, IdProblem } from '../../graph/ids.ts';
 import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type { UsageRecorder } from '../keys/usage.ts';
-import { refusalOfCredential, refusalOfPlace } from '../keys/verification.ts';
+import { refusalOfCredential } from '../keys/verification.ts';
 import { followChanges } from './changes.ts';
 import { ownersOf, reasonOf } from './decision.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
@@ -136,12 +136,14 @@ export class AdmissionService {
    */
   async admit(principal: Principal, input: AdmitRequest, signal: AbortSignal | undefined): Promise<LeaseView> {
     const { key, keyId, origin, ipAddress, ...wanted } = input;
-    const place = { origin, ipAddress };
-    const id = isGiven(key) ? await this.#keyOfSecret(principal, key, place) : await this.#keyOfId(keyId ?? '', place);
+    const id = isGiven(key) ? await this.#keyOfSecret(principal, key) : (keyId ?? '');
+    // A gateway that gives the id has verified the key. Where it is used from is looked at if it is said.
+    const isPlaced = isGiven(key) || isGiven(origin) || isGiven(ipAddress);
     const answer = await this.#decider.admit(
       {
         caller: callerOf(principal),
         keyId: id,
+        place: isPlaced ? { origin: origin ?? null, ipAddress: ipAddress ?? null } : null,
         model: wanted.model,
         estimatedInputTokens: wanted.estimatedInputTokens,
         estimatedOutputTokens: wanted.estimatedOutputTokens,
@@ -156,7 +158,10 @@ export class AdmissionService {
       },
       signal,
     );
-    if (answer.outcome === 'REFUSED') throw new AdmissionRefusedError(answer.refusal);
+    if (answer.outcome === 'REFUSED') {
+      const { refusal } = answer;
+      throw new AdmissionRefusedError(refusal, refusal.reason === 'REQUEST_ID_REUSED' ? ['requestId'] : []);
+    }
     return answer.outcome === 'ADMITTED' ? answer.lease : raise(answer);
   }
 
@@ -225,18 +230,14 @@ export class AdmissionService {
     return this.#owner;
   }
 
-  /** The key that a secret opens, if it is accepted. */
-  async #keyOfSecret(
-    principal: Principal,
-    secret: string,
-    place: Pick<AdmitRequest, 'origin' | 'ipAddress'>,
-  ): Promise<string> {
+  /** The key that a secret opens now. */
+  async #keyOfSecret(principal: Principal, secret: string): Promise<string> {
     const { activity, clock, directory, keyUsage } = this.#parts;
     const found = await directory.find(secret);
     if (found === 'MALFORMED') throw new AdmissionRefusedError(refusalFor('KEY_MALFORMED'), ['key']);
     if (found === 'NOT_FOUND' || !isWithin(principal, ownersOf(found))) throw new NotFoundError('key', ['key']);
     const now = clock.now();
-    const refusal = refusalOfCredential(found, now) ?? refusalOfPlace(found, place);
+    const refusal = refusalOfCredential(found, now);
     if (refusal !== undefined) {
       const reason = reasonOf(refusal);
       activity.refused(found.tenant ?? undefined, reason);
@@ -244,15 +245,6 @@ export class AdmissionService {
     }
     keyUsage.note(found, now, secret);
     return found.key.id;
-  }
-
-  /** A key that a gateway has verified. Where it is used from is looked at if it is said. */
-  async #keyOfId(keyId: string, place: Pick<AdmitRequest, 'origin' | 'ipAddress'>): Promise<string> {
-    if (!isGiven(place.origin) && !isGiven(place.ipAddress)) return keyId;
-    const identity = await this.#parts.directory.findById(keyId);
-    const refusal = identity && refusalOfPlace(identity, place);
-    if (refusal !== undefined) throw new AdmissionRefusedError(refusalFor(reasonOf(refusal)), ['keyId']);
-    return keyId;
   }
 
   async #begin(epoch: number): Promise<void> {
