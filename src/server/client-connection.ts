@@ -1,6 +1,55 @@
 import { type EventEmitter, setMaxListeners } from 'node:events';
 import type { ClientConnection } from '../graph/context.ts';
 
+function newController(): AbortController {
+  const controller = new AbortController();
+  // Any number of requests of one batch wait on it.
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
+/** One operation of several that share a socket: its client may give it up and keep the socket. */
+export class SocketOperation implements ClientConnection {
+  #controller: AbortController | undefined;
+  #isLeft = false;
+
+  get closed(): AbortSignal {
+    this.#controller ??= newController();
+    if (this.#isLeft) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  /** Nobody waits for it any more. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#controller?.abort();
+  }
+}
+
+/** The operations of a socket that are not answered yet, by what its client calls them. */
+export class SocketOperations {
+  readonly #running = new Map<string, SocketOperation>();
+
+  begin(id: string): SocketOperation {
+    const operation = new SocketOperation();
+    this.#running.set(id, operation);
+    return operation;
+  }
+
+  end(id: string, operation: SocketOperation): void {
+    // The client may have begun another one by that name.
+    if (this.#running.get(id) === operation) this.#running.delete(id);
+  }
+
+  leave(id: string): void {
+    this.#running.get(id)?.leave();
+  }
+
+  leaveAll(): void {
+    for (const operation of this.#running.values()) operation.leave();
+  }
+}
+
 /** The connection that an operation came over. Most operations never ask for it, so that nothing is made before. */
 export class EmitterConnection implements ClientConnection {
   readonly #emitter: Pick<EventEmitter, 'once'>;
@@ -13,9 +62,7 @@ export class EmitterConnection implements ClientConnection {
 
   get closed(): AbortSignal {
     if (this.#controller === undefined) {
-      const controller = new AbortController();
-      // Any number of operations wait on one socket.
-      setMaxListeners(0, controller.signal);
+      const controller = newController();
       this.#emitter.once('close', () => controller.abort());
       this.#controller = controller;
     }

@@ -13,6 +13,8 @@ interface Options {
   readonly log: Logger;
   /** A client that has not answered one ping by the time of the next is gone. */
   readonly pingIntervalMs: number;
+  /** Told of each operation that its client gives up. The library ends subscriptions then, and lets all else go on. */
+  readonly onLeft: (operationId: string) => void;
 }
 
 /**
@@ -20,7 +22,7 @@ interface Options {
  * the console, also those that any client can cause, and their causes to the client.
  */
 export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra: Extra, options: Options): void {
-  const { log, pingIntervalMs } = options;
+  const { log, onLeft, pingIntervalMs } = options;
   const { socket } = extra;
   // What breaks the rules of WebSockets or is too long: ws closes the socket with the code for it.
   socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
@@ -37,7 +39,10 @@ export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra:
       onMessage: (receive) => {
         socket.on('message', async (data: RawData) => {
           try {
-            await receive(String(data));
+            const text = String(data);
+            const left = operationLeft(text);
+            if (left !== undefined) onLeft(left);
+            await receive(text);
           } catch (error) {
             if (socket.readyState !== socket.OPEN) return;
             log.error({ err: error }, 'a message of a socket could not be handled');
@@ -54,6 +59,20 @@ export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra:
     stopPinging();
     closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'a subscription did not end'));
   });
+}
+
+/** The operation that a message gives up; most messages do not, and are not read here. */
+function operationLeft(text: string): string | undefined {
+  if (!text.includes('"complete"')) return undefined;
+  try {
+    const message: unknown = JSON.parse(text);
+    if (typeof message !== 'object' || message === null) return undefined;
+    const { type, id } = message as Readonly<Record<string, unknown>>;
+    return type === 'complete' && typeof id === 'string' ? id : undefined;
+  } catch {
+    // The library closes the socket for it.
+    return undefined;
+  }
 }
 
 function keepAlive(socket: WebSocket, intervalMs: number): () => void {

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { type ExecutionArgs, GraphQLError, getOperationAST } from 'graphql';
-import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
+import { CloseCode, handleProtocols, makeServer, type SubscribePayload } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { PresentedCredential } from '../access/authenticator.ts';
@@ -11,7 +11,7 @@ import { findCredential, type RejectionReason } from '../access/credentials.ts';
 import type { Principal } from '../access/principal.ts';
 import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
-import { EmitterConnection } from './client-connection.ts';
+import { type SocketOperation, SocketOperations } from './client-connection.ts';
 import { requestInfo, requestOrigin, type ServerContext } from './context.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
 import { formattedError } from './plugins/errors.ts';
@@ -24,11 +24,12 @@ interface SocketExtra extends SocketBasis {
   [other: PropertyKey]: unknown;
   credential?: PresentedCredential;
   info?: RequestInfo;
-  connection?: EmitterConnection;
+  readonly operations: SocketOperations;
 }
 
 interface EnvelopedArgs extends ExecutionArgs {
-  readonly basis: SocketBasis;
+  readonly basis: SocketExtra;
+  readonly connection: SocketOperation;
   readonly id: string;
   readonly contextValue: Pick<ServerContext, 'liveResults'>;
   readonly run: (args: ExecutionArgs) => unknown;
@@ -87,10 +88,52 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     socket.once('close', () => watched.release());
   };
 
+  /** What an operation is executed with, or why it is not. */
+  const prepare = async (
+    extra: SocketExtra,
+    id: string,
+    params: SubscribePayload,
+    connection: SocketOperation,
+  ): Promise<EnvelopedArgs | readonly GraphQLError[]> => {
+    // A socket lives long: its credential may stand for less by now.
+    const principal = await principalOf(extra);
+    const { credential, info } = extra;
+    if (info === undefined) throw new Error('An operation came before connection_init.');
+    if (principal === undefined) return [new RequestError('UNAUTHENTICATED', 'The credential is not valid any more.')];
+    // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
+    const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
+    try {
+      const { request: req } = extra;
+      const context = { principal, credential, info: operationInfo, req, params, connection };
+      const enveloped = yoga.getEnveloped(context);
+      const document = enveloped.parse(params.query);
+      if (!getOperationAST(document, params.operationName)) return [unknownOperation()];
+      const errors = enveloped.validate(enveloped.schema, document);
+      if (errors.length > 0) {
+        return errors.map((error: unknown) => presenter.present(error, operationInfo.id));
+      }
+      const args: EnvelopedArgs = {
+        basis: extra,
+        id,
+        connection,
+        schema: enveloped.schema,
+        document,
+        operationName: params.operationName ?? null,
+        variableValues: params.variables ?? {},
+        contextValue: await enveloped.contextFactory(),
+        requestId: operationInfo.id,
+        run: enveloped.execute,
+        follow: enveloped.subscribe,
+      };
+      return args;
+    } catch (error) {
+      return [presenter.present(error, operationInfo.id)];
+    }
+  };
+
   const protocol = makeServer<Record<string, unknown>, SocketExtra>({
     connectionInitWaitTimeout: config.socket.initTimeoutMs,
     onConnect: async ({ connectionParams, extra }) => {
-      extra.connection = new EmitterConnection(extra.socket);
       extra.info = requestInfo(extra.request, config.http.trustProxy);
       const fields = lowerCased(connectionParams ?? {});
       const headers = extra.request.headers;
@@ -103,50 +146,26 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       return true;
     },
     onSubscribe: async ({ extra }, id, params) => {
-      // A socket lives long: its credential may stand for less by now.
-      const principal = await principalOf(extra);
-      const { credential, info } = extra;
-      if (info === undefined) throw new Error('An operation came before connection_init.');
-      if (principal === undefined)
-        return [new RequestError('UNAUTHENTICATED', 'The credential is not valid any more.')];
-      // Every operation has an id of its own in the log, the audit log and errors; the headers of the upgrade name no one.
-      const operationInfo: RequestInfo = { ...info, id: randomUUID(), idempotencyKey: null };
-      try {
-        const { connection, request: req } = extra;
-        const context = { principal, credential, info: operationInfo, req, params, connection };
-        const enveloped = yoga.getEnveloped(context);
-        const document = enveloped.parse(params.query);
-        if (!getOperationAST(document, params.operationName)) return [unknownOperation()];
-        const errors = enveloped.validate(enveloped.schema, document);
-        if (errors.length > 0) {
-          return errors.map((error: unknown) => presenter.present(error, operationInfo.id));
-        }
-        const args: EnvelopedArgs = {
-          basis: extra,
-          id,
-          schema: enveloped.schema,
-          document,
-          operationName: params.operationName ?? null,
-          variableValues: params.variables ?? {},
-          contextValue: await enveloped.contextFactory(),
-          requestId: operationInfo.id,
-          run: enveloped.execute,
-          follow: enveloped.subscribe,
-        };
-        return args;
-      } catch (error) {
-        return [presenter.present(error, operationInfo.id)];
-      }
+      // Before anything is waited for: it may be given up meanwhile.
+      const connection = extra.operations.begin(id);
+      const prepared = await prepare(extra, id, params, connection);
+      if (Array.isArray(prepared)) extra.operations.end(id, connection);
+      return prepared;
     },
     // The arguments are those that onSubscribe made.
     execute: (args) => {
+      const { basis, connection, id } = args as EnvelopedArgs;
       const result = attempt(args as EnvelopedArgs, 'run');
       running.add(result);
-      result.finally(() => running.delete(result));
+      result.finally(() => {
+        running.delete(result);
+        basis.operations.end(id, connection);
+      });
       return result;
     },
     subscribe: async (args) => {
-      const { basis, id, contextValue } = args as EnvelopedArgs;
+      const { basis, connection, id, contextValue } = args as EnvelopedArgs;
+      basis.operations.end(id, connection);
       const results = await attempt(args as EnvelopedArgs, 'follow');
       // Asked for once, for their end: what comes until then is sent past the library, which would write each by itself.
       contextValue.liveResults?.pushTo(socketSink(basis, id));
@@ -174,7 +193,18 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     socketServer.handleUpgrade(request, socket, head, (webSocket) => {
       metrics.sockets.inc();
       webSocket.once('close', () => metrics.sockets.dec());
-      carry(protocol, { socket: webSocket, request }, { log, pingIntervalMs: config.socket.pingIntervalMs });
+      const operations = new SocketOperations();
+      webSocket.once('close', () => operations.leaveAll());
+      const { pingIntervalMs } = config.socket;
+      carry(
+        protocol,
+        { socket: webSocket, request, operations },
+        {
+          log,
+          pingIntervalMs,
+          onLeft: (id) => operations.leave(id),
+        },
+      );
     });
   };
   server.on('upgrade', onUpgrade);

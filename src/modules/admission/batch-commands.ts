@@ -36,6 +36,8 @@ interface BatchDefinition<Input, Answer> {
   readonly fields: (t: InputFieldsBuilder) => InputFieldMap;
   readonly rules: z.ZodType<Input>;
   readonly run: (services: Services, scope: RuntimeScope, input: Input) => Promise<Answer>;
+  /** Told what was carried out for a client that is gone by the time that all of it is. */
+  readonly abandon?: (services: Services, scope: RuntimeScope, answers: readonly Answer[]) => Promise<void>;
   readonly answer: {
     readonly name: string;
     readonly type: ObjectRef<GraphSchemaTypes, object> | typeof CancellationEnum;
@@ -46,7 +48,7 @@ interface BatchDefinition<Input, Answer> {
 
 /** The form of a command that takes many: items are carried out side by side and answered one by one. */
 function batchCommand<Input, Answer>(definition: BatchDefinition<Input, Answer>): void {
-  const { name, description, list, itemName, itemDescription, fields, rules, run, answer } = definition;
+  const { name, description, list, itemName, itemDescription, fields, rules, run, abandon, answer } = definition;
   const itemInput = builder.inputType(`${itemName}Input`, { description: itemDescription, fields });
   const itemType = builder.objectRef<Item<Answer>>(`${itemName}Result`).implement({
     description: 'What became of one of many: either it was carried out, or it was refused.',
@@ -88,9 +90,14 @@ function batchCommand<Input, Answer>(definition: BatchDefinition<Input, Answer>)
       [list]: t.field({ type: [itemInput], required: true, description: `1 to ${batchMax} of them.` }),
     }),
     cost: (input) => (Array.isArray(input[list]) ? input[list].length : 1),
-    run: async (services, scope, input) => ({
-      results: await Promise.all((input[list] ?? []).map((given, index) => item(services, scope, given, index))),
-    }),
+    run: async (services, scope, input) => {
+      const results = await Promise.all((input[list] ?? []).map((given, index) => item(services, scope, given, index)));
+      if (abandon !== undefined && scope.connection?.closed.aborted) {
+        const answers = results.flatMap((result) => (result.answer === null ? [] : [result.answer]));
+        await abandon(services, scope, answers);
+      }
+      return { results };
+    },
     payload: (t) => ({
       results: t.field({
         type: [itemType],
@@ -118,13 +125,14 @@ const leaseAnswer = {
 batchCommand({
   name: 'admitRequests',
   description:
-    'The same as `admitRequest` for many requests, each by itself. The answer comes when all of them have their slot or a reason why not.',
+    'The same as `admitRequest` for many requests, each by itself. The answer comes when all of them have their slot or a reason why not. Of a client that goes away meanwhile, those without a request id get no slot, or give it back: nobody could settle them.',
   list: 'requests',
   itemName: 'AdmitRequestItem',
   itemDescription: 'A request that wants a slot.',
   fields: admitFields,
   rules: admitRequestRules,
   run: ({ admission }, { principal, connection }, input) => admission.admit(principal, input, connection?.closed),
+  abandon: ({ admission }, { principal }, leases) => admission.abandon(principal, leases),
   answer: leaseAnswer,
 });
 

@@ -2,7 +2,7 @@ import type { Principal } from '../../access/principal.ts';
 import { isWithin } from '../../access/visibility.ts';
 import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
-import { decodeId, IdProblem } from '../../graph/ids.ts';
+import { decodeId, encodeId, IdProblem } from '../../graph/ids.ts';
 import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type { UsageRecorder } from '../keys/usage.ts';
 import { refusalOfCredential } from '../keys/verification.ts';
@@ -163,6 +163,13 @@ export class AdmissionService {
       throw new AdmissionRefusedError(refusal, refusal.reason === 'REQUEST_ID_REUSED' ? ['requestId'] : []);
     }
     return answer.outcome === 'ADMITTED' ? answer.lease : raise(answer);
+  }
+
+  /** Gives back what was granted to somebody who is gone, and can be found by nobody. */
+  async abandon(principal: Principal, leases: readonly LeaseView[]): Promise<void> {
+    const caller = callerOf(principal);
+    const lost = leases.filter(({ id, requestId }) => requestId === encodeId('Lease', id));
+    await Promise.all(lost.map(({ id }) => this.#decider.cancel({ caller, leaseId: id, requestId: null })));
   }
 
   /** @throws {NotFoundError} when the caller holds no such lease */
