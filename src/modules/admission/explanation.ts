@@ -53,7 +53,6 @@ export interface EffectiveLimitView {
 export const admissionChecks = {
   CREDENTIAL:
     'The key that was presented: its checksum, whether it or its secret was revoked, has expired or was replaced.',
-  PLACE: 'Where the key is used from: addresses and origins.',
   TENANT_GIVEN: 'Whether the key belongs to a tenant.',
   KEY: 'Whether the key was revoked, has expired or is disabled.',
   TENANT: 'Whether the tenant is active.',
@@ -62,6 +61,7 @@ export const admissionChecks = {
   APP: "Whether the key's application is in use.",
   PRODUCT: "Whether the key's product is active.",
   ENGINE: "Whether the key's engine is not being destroyed.",
+  PLACE: 'Where the key is used from: addresses and origins.',
   SCOPES: 'Whether the key may run requests.',
   MODEL_ALLOWED: 'Whether the key and its tenant may use the model.',
   MODEL_ENABLED: 'Whether the model is enabled.',

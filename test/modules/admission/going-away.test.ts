@@ -18,7 +18,7 @@ afterAll(async () => {
   expect(await admission.figures()).toMatchObject({ inFlight: 0, queued: 0 });
   expect(await app.app.database.prisma.lease.count()).toBe(0);
   // One test has the database not answer.
-  const unexpected = app.logged.filter((line) => !line.includes('what admission keeps could not be written'));
+  const unexpected = app.logged.filter((line) => !line.includes('could not be written'));
   expect(unexpected).toEqual([]);
 });
 
