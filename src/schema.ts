@@ -4,6 +4,7 @@ import './graph/error-types.ts';
 import './modules/admission/batch-commands.ts';
 import './modules/admission/capacity-schema.ts';
 import './modules/admission/commands.ts';
+import './modules/admission/lease-list-schema.ts';
 import './modules/admission/schema.ts';
 import './modules/apps/commands.ts';
 import './modules/apps/schema.ts';

@@ -1,4 +1,4 @@
-import type { Entity } from '../database/entity.ts';
+import type { Entity, SortKind } from '../database/entity.ts';
 import type { Order, Page, PageRequest, Position } from '../database/pages.ts';
 import { decodeCursor, encodeCursor } from './cursors.ts';
 import { RequestError } from './errors.ts';
@@ -23,7 +23,7 @@ export const listComplexity = ({ first, last }: PageArguments) => ({
 
 /** Checks the arguments of a list and reads its cursors. @throws {RequestError} naming the argument and the rule */
 export function readPageArguments<Row>(
-  entity: Entity<Row>,
+  entity: Pick<Entity<Row>, 'name' | 'sorts'>,
   { first, last, after, before }: PageArguments,
   order: Order<Row>,
 ): PageRequest<Row> {
@@ -78,13 +78,13 @@ class Edge<Row extends { id: string }> {
 
 /** Makes the connection of a page. */
 export function connectionOf<Row extends { id: string }>(
-  entity: Entity<Row>,
+  { name, sorts }: Pick<Entity<Row>, 'name' | 'sorts'>,
   order: Order<Row>,
   page: Page<Row>,
   totalCount: () => number | Promise<number>,
 ): Connection<Row> {
   const cursorOf = (row: Row): string =>
-    encodeCursor(entity.name, order, { value: sortValue(row[order.by]), id: row.id });
+    encodeCursor(name, order, { value: sortValue(row[order.by], sorts[order.by]), id: row.id });
   const cursorAt = (index: number): string | null => {
     const row = page.rows.at(index);
     return row === undefined ? null : cursorOf(row);
@@ -105,7 +105,9 @@ export function connectionOf<Row extends { id: string }>(
   };
 }
 
-function sortValue(value: unknown): string | number {
+function sortValue(value: unknown, kind: SortKind | undefined): string | number {
+  // Of what is no row of a table, times may be milliseconds.
+  if (typeof value === 'number' && kind === 'time') return new Date(value).toISOString();
   if (typeof value === 'number' || typeof value === 'string') return value;
   if (value instanceof Date) return value.toISOString();
   if (typeof value === 'bigint') return value.toString();

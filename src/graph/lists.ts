@@ -6,7 +6,7 @@ import type { Reader } from '../database/reader.ts';
 import { type Connection, connectionOf, type PageArguments, readPageArguments } from './connections.ts';
 import { isGiven } from './given.ts';
 import { loaderOf } from './loaders.ts';
-import { selectionOfConnection } from './selection.ts';
+import { type Readable, selectionOfConnection } from './selection.ts';
 
 /** What is wanted of a list. */
 export interface ListRequest<Row> {
@@ -25,7 +25,7 @@ interface ListArguments<Row> extends PageArguments {
 
 /** Makes the request of a field's arguments and of what is selected below it. */
 export function listRequest<Row>(
-  entity: Entity<Row>,
+  entity: Readable,
   { orderBy, first, last, after, before }: ListArguments<Row>,
   defaultOrder: Order<Row>,
   info: GraphQLResolveInfo,

@@ -2,7 +2,8 @@ import { type FieldNode, type GraphQLResolveInfo, Kind, type SelectionSetNode } 
 import type { Entity, Wanted } from '../database/entity.ts';
 import type { ListSelection } from '../database/pages.ts';
 
-type Readable = Pick<Entity<never>, 'columns' | 'columnsOf'> & { readonly joins?: Entity<never>['joins'] };
+/** What has fields that are read from columns. */
+export type Readable = Pick<Entity<never>, 'columns' | 'columnsOf'> & { readonly joins?: Entity<never>['joins'] };
 
 /** What was found of fields of documents, kept as long as the document. */
 const remembered = new WeakMap<FieldNode, ListSelection>();

@@ -157,7 +157,7 @@ const ways: readonly { readonly type: string; readonly query: string }[] = [
   { type: 'Gateway', query: '{ gateways { edges { node { … } } } }' },
   { type: 'ApiKey', query: '{ gateways { edges { node { key { … } } } } }' },
   { type: 'AuditEntry', query: '{ auditLog { edges { node { … } } } }' },
-  { type: 'Lease', query: '{ leases { … } }' },
+  { type: 'Lease', query: '{ leases { edges { node { … } } } }' },
   { type: 'UsageRecord', query: '{ usageRecords { edges { node { … } } } }' },
   { type: 'Tenant', query: '{ usageRecords { edges { node { tenant { … } } } } }' },
   { type: 'FairshareGroup', query: '{ usageRecords { edges { node { fairshareGroup { … } } } } }' },

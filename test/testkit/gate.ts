@@ -132,8 +132,12 @@ const queuedDocument = graphql(`
 
 const leasesDocument = graphql(`
   query GateLeases {
-    leases {
-      id
+    leases(first: 100) {
+      edges {
+        node {
+          id
+        }
+      }
     }
   }
 `);
@@ -189,7 +193,7 @@ export class Gate {
   }
 
   async leaseIds(): Promise<readonly string[]> {
-    return (await this.client.run(leasesDocument)).leases.map(({ id }) => id);
+    return (await this.client.run(leasesDocument)).leases.edges.map(({ node }) => node.id);
   }
 }
 

@@ -85,7 +85,7 @@ export class Holding {
 
   /** Ends the leases of a gateway that nothing was heard of. */
   expireLeasesOf(gatewayId: string): void {
-    this.#parts.slots.expire(this.leases.ofGateway(gatewayId));
+    this.#parts.slots.expire(Array.from(this.leases.ofGateway(gatewayId), ({ row }) => row.id));
   }
 
   async #extend(held: Held, leaseSeconds: number): Promise<void> {

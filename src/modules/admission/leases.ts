@@ -77,8 +77,12 @@ export class Leases {
     return this.#byGateway.has(gatewayId);
   }
 
-  ofGateway(gatewayId: string): readonly string[] {
-    return [...(this.#byGateway.get(gatewayId) ?? [])];
+  /** Those that may be ended while they are walked through, as all may. */
+  *ofGateway(gatewayId: string): Iterable<Held> {
+    for (const id of this.#byGateway.get(gatewayId) ?? []) {
+      const held = this.#held.get(id);
+      if (held !== undefined) yield held;
+    }
   }
 
   all(): Iterable<Held> {

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { isWithin } from '../../access/visibility.ts';
 import type { Database } from '../../database/database.ts';
 import type { Lease } from '../../database/generated/client.ts';
 import type { Clock } from '../../graph/context.ts';
@@ -18,6 +17,7 @@ import { decide, refusalOfWish, type Wish } from './decision.ts';
 import { Ending } from './ending.ts';
 import { Explaining } from './explaining.ts';
 import { Holding } from './holding.ts';
+import { leaseList, sees } from './lease-list.ts';
 import { leaseRow } from './lease-row.ts';
 import { type Held, viewOf } from './leases.ts';
 import type {
@@ -30,6 +30,8 @@ import type {
   EffectiveLimitsAnswer,
   ExplainAnswer,
   HeldByGateway,
+  LeaseList,
+  LeaseListCall,
   LeaseView,
   LiveFigures,
   QueuedRequestView,
@@ -178,16 +180,13 @@ export class LocalOwner implements AdmissionOwner {
     });
   }
 
-  leasesOf(caller: Caller, ids: readonly string[] | null): Promise<readonly LeaseView[]> {
-    const { leases } = this.holding;
-    const candidates = ids === null ? leases.all() : ids.flatMap((id) => leases.get(id) ?? []);
-    const views: LeaseView[] = [];
-    for (const { row } of candidates) {
-      // A gateway sees its own, whatever others hold.
-      const isOwn = caller.kind !== 'GATEWAY' || row.credentialId === caller.credentialId;
-      if (isOwn && isWithin(caller, row)) views.push(viewOf(row));
-    }
-    return Promise.resolve(views);
+  leasesOf(caller: Caller, ids: readonly string[]): Promise<readonly LeaseView[]> {
+    const held = ids.flatMap((id) => this.holding.leases.get(id) ?? []);
+    return Promise.resolve(held.flatMap(({ row }) => (sees(caller, row) ? [viewOf(row)] : [])));
+  }
+
+  leaseList(call: LeaseListCall): Promise<LeaseList> {
+    return Promise.resolve(leaseList(this.holding.leases, call));
   }
 
   figures(): Promise<LiveFigures> {

@@ -70,6 +70,39 @@ export interface LeaseView {
   readonly expiresAt: number;
 }
 
+/** Which leases are wanted: those of each that is given. */
+export interface LeaseFilter {
+  readonly tenantId?: string | undefined;
+  readonly keyId?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly productId?: string | undefined;
+  readonly modelId?: string | undefined;
+  readonly gatewayId?: string | undefined;
+}
+
+/** A place in the list of leases, whether or not there is one. */
+export type LeasePlace = Pick<LeaseView, 'grantedAt' | 'id'>;
+
+/** A part of the list of leases, which is in the order in which they were granted. */
+export interface LeaseListCall {
+  readonly caller: Caller;
+  readonly filter: LeaseFilter;
+  readonly direction: 'ASC' | 'DESC';
+  /** 0: none, only how many there are. */
+  readonly size: number;
+  /** True: the last ones, still in the list's order. */
+  readonly backward: boolean;
+  readonly after: LeasePlace | null;
+  readonly before: LeasePlace | null;
+}
+
+export interface LeaseList {
+  readonly leases: readonly LeaseView[];
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly totalCount: number;
+}
+
 /** Nobody can decide at the moment; the same may be asked again. */
 export interface Unavailable {
   readonly outcome: 'UNAVAILABLE';
@@ -223,6 +256,7 @@ export interface AdmissionOwner {
   nearestLimits(call: NearestLimitsCall): Promise<readonly LimitView[]>;
   queuedRequest(caller: Caller, requestId: string): Promise<QueuedRequestView | null>;
   /** Those of these leases that the caller sees. */
-  leasesOf(caller: Caller, ids: readonly string[] | null): Promise<readonly LeaseView[]>;
+  leasesOf(caller: Caller, ids: readonly string[]): Promise<readonly LeaseView[]>;
+  leaseList(call: LeaseListCall): Promise<LeaseList>;
   figures(): Promise<LiveFigures>;
 }

@@ -1,7 +1,7 @@
 import { builder, requires } from '../../graph/builder.ts';
 import { enumValues } from '../../graph/enums.ts';
 import { UserErrorInterface } from '../../graph/error-types.ts';
-import { decodeIdArgument, encodeId, type NodeType } from '../../graph/ids.ts';
+import { encodeId, type NodeType } from '../../graph/ids.ts';
 import { loadReference } from '../../graph/loaders.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { ApiKey } from '../keys/schema.ts';
@@ -206,40 +206,7 @@ const QueuedRequest = builder.objectRef<QueuedRequestView>('QueuedRequest').impl
   }),
 });
 
-const leasesMax = 1_000;
-
 builder.queryFields((t) => ({
-  lease: t.field({
-    ...requires(['requests:admit']),
-    type: Lease,
-    nullable: true,
-    description: 'One lease that is held; null when there is none that you may see. Gateways see their own.',
-    args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
-    resolve: async (_parent, { id }, { services, principal }) =>
-      (await services.admission.leases(principal, [decodeIdArgument('Lease', 'id', id)]))[0] ?? null,
-  }),
-  leases: t.field({
-    ...requires(['requests:admit']),
-    type: [Lease],
-    description: `The leases that are held and that you may see, in the order in which they were granted, at most ${leasesMax.toLocaleString('en')}. Gateways see their own.`,
-    complexity: { field: 10, multiplier: 10 },
-    args: {
-      tenantId: t.arg.id({ description: 'Only those of this tenant.' }),
-      gatewayId: t.arg.id({ description: 'Only those that this gateway holds.' }),
-    },
-    resolve: async (_parent, args, { services, principal }) => {
-      const tenantId = args.tenantId ? decodeIdArgument('Tenant', 'tenantId', args.tenantId) : undefined;
-      const gatewayId = args.gatewayId ? decodeIdArgument('Gateway', 'gatewayId', args.gatewayId) : undefined;
-      const all = await services.admission.leases(principal, null);
-      return all
-        .filter(
-          (lease) =>
-            (tenantId === undefined || lease.tenantId === tenantId) &&
-            (gatewayId === undefined || lease.gatewayId === gatewayId),
-        )
-        .slice(0, leasesMax);
-    },
-  }),
   queuedRequest: t.field({
     ...requires(['requests:admit']),
     type: QueuedRequest,

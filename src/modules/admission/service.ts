@@ -1,5 +1,6 @@
 import type { Principal } from '../../access/principal.ts';
 import { isWithin } from '../../access/visibility.ts';
+import type { Connection } from '../../graph/connections.ts';
 import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeId, encodeId, IdProblem } from '../../graph/ids.ts';
@@ -10,11 +11,13 @@ import { followChanges } from './changes.ts';
 import { ownersOf, reasonOf } from './decision.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
 import type { AdmitRequest, CancelRequest, RenewLease, SettleRequest } from './input.ts';
+import { type LeaseListRequest, readLeaseList } from './lease-connection.ts';
 import type { LocalOwner } from './local-owner.ts';
 import type {
   AdmissionOwner,
   Caller,
   Cancellation,
+  LeaseFilter,
   LeaseView,
   LiveFigures,
   NotFound,
@@ -208,9 +211,14 @@ export class AdmissionService {
     return this.#owner?.queuedRequest(callerOf(principal), requestId) ?? Promise.resolve(null);
   }
 
-  /** Of these leases, or of all that are held, those that the caller sees. */
-  leases(principal: Principal, ids: readonly string[] | null): Promise<readonly LeaseView[]> {
+  /** Of these leases, those that the caller sees. */
+  leases(principal: Principal, ids: readonly string[]): Promise<readonly LeaseView[]> {
     return this.#owner?.leasesOf(callerOf(principal), ids) ?? Promise.resolve([]);
+  }
+
+  /** The leases that are held and that the caller sees. @throws {RequestError} naming the argument that breaks a rule */
+  leaseList(principal: Principal, filter: LeaseFilter, request: LeaseListRequest): Promise<Connection<LeaseView>> {
+    return readLeaseList(this.#owner, callerOf(principal), filter, request);
   }
 
   figures(): Promise<LiveFigures> {

@@ -187,11 +187,14 @@ export const rules: Readonly<Record<string, FieldRule>> = {
   'Query.capacity': {},
   'Query.lease': { rows: { id: row('Lease') } },
   'Query.leases': {
-    rows: {
-      tenantId: row('Tenant', { finds: { type: 'Lease' } }),
-      gatewayId: row('Gateway', { finds: { type: 'Lease' } }),
-    },
-    found: (answer) => (answer as unknown[]).length > 0,
+    rows: conditions('Lease', 'filter', {
+      tenantId: 'Tenant',
+      keyId: 'ApiKey',
+      userId: 'User',
+      productId: 'Product',
+      modelId: 'Model',
+      gatewayId: 'Gateway',
+    }),
   },
   'Query.queuedRequest': { with: () => ({ requestId: 'none' }) },
   'Query.verifyKey': { rows: { 'input.key': row('ApiKey', { by: 'secret' }) }, found: isKnownKey },
