@@ -75,9 +75,13 @@ async function settle(client: Client): Promise<void> {
   await client.query('reindex table outbox_event');
 }
 
-/** @param givenUrl an empty database with the project's migrations, instead of a server of our own */
+/**
+ * @param givenUrl an empty database with the project's migrations, instead of a server of our own
+ * @param isSeeded whether tenants and keys are to be there
+ */
 export async function prepareDatabase(
   givenUrl: string | undefined,
+  isSeeded: boolean,
   log: (line: string) => void,
 ): Promise<BenchDatabase> {
   const url = givenUrl ?? (await startOwnServer(log));
@@ -85,9 +89,11 @@ export async function prepareDatabase(
   await client.connect();
   onCleanup(() => client.end());
   await refuseUsedDatabase(client);
-  for (const statement of seedStatements) await client.query(statement);
-  await seedKeys(client);
-  await settle(client);
+  if (isSeeded) {
+    for (const statement of seedStatements) await client.query(statement);
+    await seedKeys(client);
+    await settle(client);
+  }
   const version = await client.query<{ server_version: string }>('show server_version');
   const group = await client.query<{ id: string }>(`select id from fairshare_group where name_folded = 'default'`);
   return {
