@@ -24,6 +24,11 @@ interface PipelinedConnectionOptions {
   readonly applicationName: string;
   /** What transactions are made of, by name; each connection prepares all of them when it is made. */
   readonly statements: Readonly<Record<string, string>>;
+  /**
+   * Whether a transaction that was answered is on the disk. False: it may be lost with Postgres's own process, though not
+   * with this one, and does not wait for the disk.
+   */
+  readonly isDurable: boolean;
   /** How long one statement may wait for locks or for anything else before Postgres undoes its transaction. */
   readonly statementTimeoutMs: number;
   /** A connection that leaves a transaction unanswered for this long is given up. */
@@ -43,10 +48,6 @@ const settings = {
   enable_seqscan: 'off',
 };
 
-/** Until the end of the transaction. */
-const notDurable: Call = { name: 'not_durable', values: [] };
-const notDurableText = `SELECT set_config('synchronous_commit', 'off', true)`;
-
 /**
  * A connection for one purpose, which sends all statements of a transaction at once and does not wait between them. It is
  * made when it is needed, and made again after it was lost.
@@ -62,16 +63,13 @@ export class PipelinedConnection {
   /**
    * Carries statements out in one transaction, in their order, and gives the rows of each.
    *
-   * @param durable false: it may be lost with Postgres's own process, though not with this one; it does not wait for the
-   * disk
    * @throws {ConnectionLostError} or the error of the statement that failed, with which all of them are undone
    */
-  async transaction(calls: readonly Call[], durable: boolean): Promise<readonly Rows[]> {
+  async transaction(calls: readonly Call[]): Promise<readonly Rows[]> {
     const client = await this.#connected();
     const cut = setTimeout(() => client.connection.stream.destroy(), this.#options.answeredWithinMs);
     try {
-      if (durable) return await client.query(new PipelinedTransaction(calls)).rows;
-      return (await client.query(new PipelinedTransaction([notDurable, ...calls])).rows).slice(1);
+      return await client.query(new PipelinedTransaction(calls)).rows;
     } catch (error) {
       throw orLost(error);
     } finally {
@@ -107,8 +105,12 @@ export class PipelinedConnection {
   }
 
   async #connect(forget: () => void): Promise<pg.Client> {
-    const { url, applicationName, statements, statementTimeoutMs, onLost } = this.#options;
-    const session = { ...settings, statement_timeout: statementTimeoutMs };
+    const { url, applicationName, statements, isDurable, statementTimeoutMs, onLost } = this.#options;
+    const session = {
+      ...settings,
+      ...(isDurable ? {} : { synchronous_commit: 'off' }),
+      statement_timeout: statementTimeoutMs,
+    };
     const client = new pg.Client({
       connectionString: url,
       application_name: applicationName,
@@ -122,7 +124,7 @@ export class PipelinedConnection {
     client.on('end', forget);
     try {
       await client.connect();
-      const prepared = Object.entries({ ...statements, [notDurable.name]: notDurableText });
+      const prepared = Object.entries(statements);
       await client.query(prepared.map(([name, text]) => `PREPARE "${name}" AS ${text}`).join(';'));
       return client;
     } catch (error) {

@@ -91,11 +91,6 @@ export class Batch {
     this.calls = this.#calls();
   }
 
-  /** Whether it has to be on the disk before anybody is told. */
-  get isDurable(): boolean {
-    return this.#settlements.size > 0 || this.#corrections.size > 0;
-  }
-
   #calls(): readonly Call[] {
     const made: Call[] = [];
     if (this.#leases.length > 0) made.push(call('grant', valuesOf(leaseColumns, this.#leases)));
@@ -122,7 +117,7 @@ export class Batch {
    * @param read asked once, after the commit, for what others had stored before
    */
   async answers(results: readonly Rows[], read: Read): Promise<readonly (Settled | undefined)[]> {
-    if (!this.isDurable) return this.#operations.map(() => undefined);
+    if (this.#settlements.size === 0 && this.#corrections.size === 0) return this.#operations.map(() => undefined);
     const changedBy = (name: keyof typeof batchStatements): ReadonlySet<string> => {
       const index = this.calls.findIndex((each) => each.name === name);
       return new Set((results[index] ?? []).map(([id]) => String(id)));

@@ -22,42 +22,71 @@ interface AdmissionWriterOptions {
 const deadlineMsDefault = 2_000;
 const waitingMaxDefault = 20_000;
 const batchMax = 1_000;
-const intervalMs = 2;
+
+/** What is written together, over a connection of its own. */
+interface Lane {
+  /** Whether whoever asks waits for the disk. */
+  readonly isDurable: boolean;
+  readonly intervalMs: number;
+}
+
+const lanes = {
+  leases: { isDurable: false, intervalMs: 2 },
+  // Nobody waits for it but a gateway that is done: fewer and larger batches, each of which waits for the disk.
+  endings: { isDurable: true, intervalMs: 4 },
+  counters: { isDurable: false, intervalMs: 2 },
+} as const satisfies Readonly<Record<string, Lane>>;
+
+type Commits = GroupCommit<Operation, Settled | undefined>;
 
 /** Fails, and with it all that is in its transaction, when another epoch has begun. */
 const expectEpoch = { name: 'expect_epoch', text: 'SELECT expect_admission_epoch($1)', failure: 'FL001' } as const;
 
 /**
- * Writes what admission has to keep: leases, usage, counters. Everything that is asked for at the same time is one
- * transaction of a few statements, over a connection of its own. It waits for the disk when a settlement is among it.
- * Without one it does not: leases and counters of the last moment are lost when Postgres's own machine dies, but not when
- * this program does.
+ * Writes what admission has to keep. Everything of a kind that is asked for at the same time is one transaction of a few
+ * statements. Settlements wait for the disk; leases and counters do not, and those of the last moment are lost when
+ * Postgres's own machine dies, but not when this program does. Each kind has a connection, so that a request that is
+ * admitted waits neither for the disk nor for counters.
  *
- * What was acknowledged is stored, and whoever begins a later epoch finds it. Of what failed with a `NotWrittenError`, a lease is taken back, and a settlement may
- * be stored: whoever repeats it is given what is.
+ * What was acknowledged is stored, and whoever begins a later epoch finds it. Of what failed with a `NotWrittenError`, a
+ * lease is taken back, and a settlement may be stored: whoever repeats it is given what is.
  */
 export class AdmissionWriter {
-  readonly #connection: PipelinedConnection;
-  readonly #commits: GroupCommit<Operation, Settled | undefined>;
+  readonly #options: AdmissionWriterOptions;
+  readonly #connections: PipelinedConnection[] = [];
+  readonly #leases: Commits;
+  readonly #endings: Commits;
+  readonly #counters: Commits;
+  /** The last of what is being written of a lease: what is asked for next is written after it. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
 
   constructor(options: AdmissionWriterOptions) {
-    const { url, epoch, onOutdated, log, deadlineMs = deadlineMsDefault, waitingMax = waitingMaxDefault } = options;
+    this.#options = options;
+    this.#leases = this.#open(lanes.leases);
+    this.#endings = this.#open(lanes.endings);
+    this.#counters = this.#open(lanes.counters);
+  }
+
+  #open({ isDurable, intervalMs }: Lane): Commits {
+    const { url, epoch, onOutdated, log } = this.#options;
+    const { deadlineMs = deadlineMsDefault, waitingMax = waitingMaxDefault } = this.#options;
     const connection = new PipelinedConnection({
       url,
       applicationName: 'fairlead admission',
       statements: { ...batchStatements, [expectEpoch.name]: expectEpoch.text },
+      isDurable,
       // Ends before callers give up, so that what waits for a lock is not written behind their backs.
       statementTimeoutMs: Math.ceil(0.75 * deadlineMs),
       answeredWithinMs: 2 * deadlineMs,
       onLost: (error) => log.warn({ err: error }, 'the connection of admission broke; it is made again'),
     });
-    this.#connection = connection;
+    this.#connections.push(connection);
     const expected = { name: expectEpoch.name, values: [String(epoch)] };
-    this.#commits = new GroupCommit({
+    return new GroupCommit({
       write: async (operations) => {
         const batch = new Batch(operations);
         try {
-          const [, ...results] = await connection.transaction([expected, ...batch.calls], batch.isDurable);
+          const [, ...results] = await connection.transaction([expected, ...batch.calls]);
           return await batch.answers(results, (text, values) => connection.read(text, values));
         } catch (error) {
           if (codeOf(error) !== expectEpoch.failure) throw error;
@@ -77,27 +106,27 @@ export class AdmissionWriter {
 
   /** How much waits to be written, or is being written. */
   get size(): number {
-    return this.#commits.size;
+    return this.#leases.size + this.#endings.size + this.#counters.size;
   }
 
   /** Keeps a lease. One whose caller is told that it failed is taken back. */
   async grant(lease: Lease): Promise<void> {
-    await this.#commits.submit({ kind: 'grant', lease });
+    await this.#write(lease.id, this.#leases, { kind: 'grant', lease });
   }
 
   /** Moves the end of a lease. */
   async renew(renewal: Renewal): Promise<void> {
-    await this.#commits.submit({ kind: 'renew', renewal });
+    await this.#write(renewal.id, this.#leases, { kind: 'renew', renewal });
   }
 
   /** Ends a lease that used nothing. */
   async release(leaseId: string): Promise<void> {
-    await this.#commits.submit({ kind: 'release', leaseId });
+    await this.#write(leaseId, this.#leases, { kind: 'release', leaseId });
   }
 
   /** Ends a lease and records its usage, once: whoever asks, and how often, is given the same record. */
   async settle(record: UsageRecordRow): Promise<Settled> {
-    const settled = await this.#commits.submit({ kind: 'settle', record });
+    const settled = await this.#write(record.id, this.#endings, { kind: 'settle', record });
     if (settled === undefined) throw new Error(`The usage record ${record.id} was neither made nor found.`);
     return settled;
   }
@@ -107,18 +136,41 @@ export class AdmissionWriter {
    * there is none of that id, or it is another credential's.
    */
   async correct(figures: LateFigures): Promise<Settled | undefined> {
-    const settled = await this.#commits.submit({ kind: 'correct', figures });
+    const settled = await this.#write(figures.id, this.#endings, { kind: 'correct', figures });
     return settled?.record.credentialId === figures.credentialId ? settled : undefined;
   }
 
   /** Keeps the states of counters. */
   async count(counters: readonly CounterRow[]): Promise<void> {
-    await Promise.all(counters.map((counter) => this.#commits.submit({ kind: 'count', counter })));
+    await Promise.all(counters.map((counter) => this.#counters.submit({ kind: 'count', counter })));
   }
 
   /** Takes nothing more, and ends when all that was taken is written or given up. */
   async close(): Promise<void> {
-    await this.#commits.close();
-    await this.#connection.close();
+    await this.#leases.close();
+    // Ends that were asked for before the lease was written are among what was taken.
+    await Promise.allSettled(this.#underWay.values());
+    await Promise.all([this.#endings.close(), this.#counters.close()]);
+    await Promise.all(this.#connections.map((connection) => connection.close()));
   }
+
+  /** What is asked for of one lease is written in that order, also where it goes over two connections. */
+  async #write(leaseId: string, commits: Commits, operation: Operation): Promise<Settled | undefined> {
+    const before = this.#underWay.get(leaseId);
+    // What is asked for of an ended lease comes over the same connection, in order.
+    if (before === undefined && commits === this.#endings) return commits.submit(operation);
+    const writing = before === undefined ? commits.submit(operation) : submitAfter(before, commits, operation);
+    this.#underWay.set(leaseId, writing);
+    try {
+      return await writing;
+    } finally {
+      if (this.#underWay.get(leaseId) === writing) this.#underWay.delete(leaseId);
+    }
+  }
+}
+
+async function submitAfter(before: Promise<unknown>, commits: Commits, operation: Operation) {
+  // Whatever became of it: an operation that fails does not keep the next one from being written.
+  await before.catch(() => undefined);
+  return commits.submit(operation);
 }

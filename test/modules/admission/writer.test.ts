@@ -7,8 +7,8 @@ import { pino } from 'pino';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Lease, Prisma } from '../../../src/database/generated/client.ts';
 import { NotWrittenError } from '../../../src/database/group-commit.ts';
+import { PipelinedConnection } from '../../../src/database/pipelined-connection.ts';
 import { newId } from '../../../src/graph/ids.ts';
-import { Batch } from '../../../src/modules/admission/batch.ts';
 import { keptCounters, keptLeases } from '../../../src/modules/admission/kept.ts';
 import { AdmissionWriter } from '../../../src/modules/admission/writer.ts';
 import { leaseRow, recordOf } from '../../testkit/admission.ts';
@@ -128,18 +128,47 @@ describe('what is kept', () => {
     expect(await prisma.limitCounter.findUnique({ where: { key: 'late' } })).toMatchObject({ state: 'new' });
   });
 
-  it('waits for the disk only where a settlement is among it', () => {
-    const lease = leaseRow();
-    const counter = { key: 'a', state: 1, expiresAt: null };
-    const fleeting = [
-      { kind: 'grant', lease },
-      { kind: 'renew', renewal: lease },
-      { kind: 'release', leaseId: lease.id },
-      { kind: 'count', counter },
-    ] as const;
-    expect(new Batch(fleeting).isDurable).toBe(false);
-    expect(new Batch([...fleeting, { kind: 'settle', record: recordOf(lease) }]).isDurable).toBe(true);
-    expect(new Batch([{ kind: 'correct', figures: recordOf(lease) }]).isDurable).toBe(true);
+  it('is a lease, a renewal, a release and a counter without a wait for settlements that are under way', async () => {
+    const [lease, released] = [leaseRow(), leaseRow()];
+    await writer.grant(released);
+    await grantAndSettle(writer);
+    const table = await holdTable('usage_record');
+    const settled = writer.settle(recordOf(leaseRow()));
+    await untilHeldUp();
+    await writer.grant(lease);
+    await writer.renew({ id: lease.id, expiresAt: new Date('2030-01-01T00:00:00Z') });
+    await writer.release(released.id);
+    await writer.count([{ key: 'not held up', state: 1, expiresAt: null }]);
+    expect(await leaseIds()).toEqual([lease.id]);
+    await table.release();
+    await settled;
+  });
+
+  it('waits for the disk only over a connection that is durable', async () => {
+    // Whether it takes the waits away; otherwise the server says what there is to wait for.
+    const isRelaxed = async (isDurable: boolean): Promise<boolean> => {
+      const connection = new PipelinedConnection({
+        ...{ url: databaseUrl, applicationName: 'test', statements: {}, isDurable, onLost: () => undefined },
+        ...{ statementTimeoutMs: 60_000, answeredWithinMs: 60_000 },
+      });
+      closers.push(() => connection.close());
+      const [row] = await connection.read(
+        `SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'`,
+        [],
+      );
+      return row?.setting === 'off' && row.source === 'client';
+    };
+    expect([await isRelaxed(true), await isRelaxed(false)]).toEqual([false, true]);
+  });
+
+  it('is a lease without a wait for counters that are under way', async () => {
+    const table = await holdTable('limit_counter');
+    const counted = writer.count([{ key: 'held up', state: 1, expiresAt: null }]);
+    await untilHeldUp();
+    const lease = await grantAndSettle(writer);
+    expect(await records([lease.id])).toHaveLength(1);
+    await table.release();
+    await counted;
   });
 });
 
@@ -199,6 +228,20 @@ describe('a settlement', () => {
       record: recordOf(lease),
       isNew: false,
     });
+  });
+
+  it('ends a lease that is still being written, and that was to be renewed', async () => {
+    await grantAndSettle(writer);
+    const table = await holdTable('lease');
+    const lease = leaseRow();
+    const asked = [writer.grant(lease)];
+    await untilHeldUp();
+    asked.push(writer.renew({ id: lease.id, expiresAt: new Date('2030-01-01T00:00:00Z') }));
+    const settled = writer.settle(recordOf(lease));
+    await table.release();
+    await Promise.all(asked);
+    expect(await settled).toMatchObject({ isNew: true });
+    expect(await leaseIds()).toEqual([]);
   });
 
   it('comes after all that was asked for before it, also in one batch with it', async () => {
@@ -310,9 +353,9 @@ describe('a database that does not answer', () => {
   it('has a lease taken back that it kept after its caller was told that it failed', async () => {
     const hasty = startWriter({ deadlineMs: 400 });
     await grantAndSettle(hasty);
-    const table = await holdTable('usage_record');
+    const table = await holdTable('lease');
     // One that is under way for long enough, and one that comes into a batch with it just before it ends.
-    const slow = hasty.settle(recordOf(leaseRow()));
+    const slow = hasty.release(newId());
     const leases = [leaseRow(), leaseRow()];
     const grants = leases.map((lease) => hasty.grant(lease));
     const answers = await Promise.allSettled([slow, ...grants]);
