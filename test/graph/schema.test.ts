@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import {
+  type GraphQLField,
+  type GraphQLNamedType,
   getNamedType,
+  isAbstractType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
@@ -57,6 +60,30 @@ function* described(): Generator<readonly [string, string | null | undefined]> {
   }
 }
 
+/** Why two fields cannot be asked for under one name; nothing when they can, as GraphQL's rule of overlapping fields says. */
+function conflictOf(
+  one: GraphQLField<unknown, unknown>,
+  other: GraphQLField<unknown, unknown>,
+  within: ReadonlySet<string> = new Set(),
+): string | undefined {
+  const [a, b] = [getNamedType(one.type), getNamedType(other.type)];
+  const shape = (type: GraphQLField<unknown, unknown>['type'], { name }: GraphQLNamedType) =>
+    String(type).replace(name, '');
+  const differs = `${one.name}: ${one.type} and ${other.type}`;
+  if (shape(one.type, a) !== shape(other.type, b)) return differs;
+  if (a === b) return undefined;
+  if (!isObjectType(a) || !isObjectType(b)) return differs;
+  const pair = `${a.name} ${b.name}`;
+  if (within.has(pair)) return undefined;
+  const fields = b.getFields();
+  for (const field of Object.values(a.getFields())) {
+    const same = fields[field.name];
+    const conflict = same && conflictOf(field, same, new Set([...within, pair]));
+    if (conflict !== undefined) return `${one.name}.${conflict}`;
+  }
+  return undefined;
+}
+
 describe('the schema', () => {
   it('is the one of schema.graphql', async () => {
     const kept = await readFile(new URL('../../schema.graphql', import.meta.url), 'utf8');
@@ -64,6 +91,21 @@ describe('the schema', () => {
       printGraph(schema) === kept,
       'The graph and schema.graphql differ. If the change is meant, renew the file and look at the difference: node_modules/.bin/node scripts/print-schema.ts',
     ).toBe(true);
+  });
+
+  it('has one type for the fields of one name of all that a field can answer with, so that nobody needs an alias', () => {
+    const conflicts = types.filter(isAbstractType).flatMap((type) => {
+      // A node is asked for by somebody who knows what it is: `tenant` is there for some, and may be absent for others.
+      if (type.name === 'Node') return [];
+      const fields = schema.getPossibleTypes(type).flatMap((member) => Object.values(member.getFields()));
+      return fields.flatMap((field, index) =>
+        fields.slice(index + 1).flatMap((other) => {
+          const conflict = other.name === field.name ? conflictOf(field, other) : undefined;
+          return conflict === undefined ? [] : [`${type.name}.${conflict}`];
+        }),
+      );
+    });
+    expect(conflicts).toEqual([]);
   });
 
   it('describes every type, field, argument, enum value and directive in a sentence', () => {

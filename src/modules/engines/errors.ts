@@ -16,18 +16,18 @@ export class EngineAlreadyExistsError extends UserError {
 export class QuotaExceededError extends UserError {
   override readonly name = 'QuotaExceededError';
   override readonly code = 'QUOTA_EXCEEDED';
-  readonly limit: number;
-  readonly used: number;
+  readonly maxEngines: number;
+  readonly engineCount: number;
 
-  constructor(limit: number, used: number) {
+  constructor(maxEngines: number, engineCount: number) {
     super(
-      limit === 0
+      maxEngines === 0
         ? 'The policy of the product allows no engines.'
-        : `The policy of the product allows ${limit} engines, and ${used} exist, whatever their status. Destroy one, or raise maxEngines.`,
+        : `The policy of the product allows ${maxEngines} engines, and ${engineCount} exist, whatever their status. Destroy one, or raise maxEngines.`,
       ['productId'],
     );
-    this.limit = limit;
-    this.used = used;
+    this.maxEngines = maxEngines;
+    this.engineCount = engineCount;
   }
 }
 
@@ -42,7 +42,7 @@ builder.objectType(QuotaExceededError, {
   description: 'As many engines exist as the policy of the product allows.',
   interfaces: [UserErrorInterface],
   fields: (t) => ({
-    limit: t.exposeInt('limit', { description: 'How many it allows.' }),
-    used: t.exposeInt('used', { description: 'How many exist, whatever their status.' }),
+    maxEngines: t.exposeInt('maxEngines', { description: 'How many it allows.' }),
+    engineCount: t.exposeInt('engineCount', { description: 'How many exist, whatever their status.' }),
   }),
 });

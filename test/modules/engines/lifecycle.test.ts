@@ -35,8 +35,8 @@ describe('registerEngine', () => {
       );
       expect(countOf(answers)).toEqual({ RegisterEnginePayload: maxEngines, QuotaExceededError: 1 });
       expect(answers.find(({ code }) => code === 'QUOTA_EXCEEDED')).toMatchObject({
-        limit: maxEngines,
-        used: maxEngines,
+        maxEngines,
+        engineCount: maxEngines,
         path: ['productId'],
       });
       expect(await prisma.engine.count({ where: { productId: decodeId('Product', productId) } })).toBe(maxEngines);
@@ -59,7 +59,7 @@ describe('registerEngine', () => {
     const again = () => run('registerEngine', { productId, userExternalId: seed.name() });
     for (const status of ['RUNNING', 'SLEEPING', 'STOPPED', 'FAILED', 'DESTROYING']) {
       await run('reportEngine', { engineId, status });
-      expect(await again()).toMatchObject({ code: 'QUOTA_EXCEEDED', limit: 1, used: 1 });
+      expect(await again()).toMatchObject({ code: 'QUOTA_EXCEEDED', maxEngines: 1, engineCount: 1 });
     }
     await run('destroyEngine', { engineId });
     expect((await again()).__typename).toBe('RegisterEnginePayload');
