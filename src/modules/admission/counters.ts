@@ -7,12 +7,15 @@ import type { AdmissionStore } from './store.ts';
 
 interface Parts {
   readonly ledger: Ledger;
-  readonly store: AdmissionStore;
+  readonly store: Pick<AdmissionStore, 'count'>;
   readonly database: Database;
   readonly log: Logger;
 }
 
 const { sql } = Prisma;
+
+/** In so many parts everything is written that has changed. */
+const partsOfRound = 10;
 
 /** Whether any limit counts more than the last minute, so that what was used before it was set has to be known. */
 const countsPast = ({ limits: { tokensPerDay, budget } }: Layer): boolean => tokensPerDay !== null || budget !== null;
@@ -26,7 +29,10 @@ interface Used {
 export class Counters {
   readonly #parts: Parts;
   readonly #seeding = new Map<string, Promise<void>>();
-  #flushing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
+  /** Of the round that is under way, how many parts are left, and how much each has. */
+  #partsLeft = 0;
+  #part = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -41,22 +47,47 @@ export class Counters {
     return Promise.all(unknown.map((use) => this.#seed(use, timeZone, now)));
   }
 
-  /** Writes what has changed. What could not be written is written the next time. */
-  flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#write());
-    return this.#flushing;
+  /** Whether something is being written. */
+  get isWriting(): boolean {
+    return this.#writing !== undefined;
   }
 
-  async #write(): Promise<void> {
-    const { ledger, store, log } = this.#parts;
-    const changed = ledger.takeChanged();
-    if (changed.length === 0) return;
-    try {
-      await store.count(changed);
-    } catch (error) {
-      ledger.putBackChanged(changed.map(({ key }) => key));
-      log.warn({ err: error }, 'counters of limits could not be written; the next turn tries again');
+  /** Writes what has changed. What could not be written is written the next time. */
+  async flush(): Promise<void> {
+    await this.#writing;
+    await this.#write(Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * Writes a part of what has changed; to be called again and again. Each round writes all that had changed when it
+   * began. Written at once, the counters of a few hundred keys would keep requests waiting for a hundredth of a second.
+   */
+  async writePart(): Promise<void> {
+    if (this.isWriting) return;
+    if (this.#partsLeft === 0) {
+      const { changedCount } = this.#parts.ledger;
+      if (changedCount === 0) return;
+      this.#partsLeft = partsOfRound;
+      this.#part = Math.ceil(changedCount / partsOfRound);
     }
+    this.#partsLeft -= 1;
+    await this.#write(this.#part);
+  }
+
+  #write(atMost: number): Promise<void> {
+    const { ledger, store, log } = this.#parts;
+    const changed = ledger.takeChanged(atMost);
+    if (changed.length === 0) return Promise.resolve();
+    this.#writing = store
+      .count(changed)
+      .catch((error: unknown) => {
+        ledger.putBackChanged(changed.map(({ key }) => key));
+        log.warn({ err: error }, 'counters of limits could not be written; the next turn tries again');
+      })
+      .finally(() => {
+        this.#writing = undefined;
+      });
+    return this.#writing;
   }
 
   #seed(use: UnknownUse, timeZone: string, now: number): Promise<void> {

@@ -40,7 +40,9 @@ interface Parts extends TermParts {
   readonly heartbeats: GatewayHeartbeats;
 }
 
-const keepEveryMs = 250;
+/** Ten times this for all that was counted, and ten more for what was counted just after such a round began. */
+const keepEveryMs = 50;
+const tidyEveryMs = 250;
 const forgetEveryMs = 600_000;
 
 /** The UUID of a lease; nothing when a gateway names what is none. */
@@ -71,8 +73,7 @@ export class AdmissionService {
   readonly #stopListening: readonly (() => void)[];
   #term: Term | undefined;
   #isDraining = false;
-  #keeping: NodeJS.Timeout | undefined;
-  #forgetting: NodeJS.Timeout | undefined;
+  #turns: readonly NodeJS.Timeout[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -99,8 +100,11 @@ export class AdmissionService {
 
   /** Fulfilled when this process decides, or knows that another one does. */
   async start(): Promise<void> {
-    this.#keeping = setInterval(() => void this.flush(), keepEveryMs).unref();
-    this.#forgetting = setInterval(() => this.#owner?.review.forgetIdle(), forgetEveryMs).unref();
+    this.#turns = [
+      setInterval(() => void this.#term?.keep(), keepEveryMs).unref(),
+      setInterval(() => this.#term?.tidy(), tidyEveryMs).unref(),
+      setInterval(() => this.#owner?.review.forgetIdle(), forgetEveryMs).unref(),
+    ];
     await this.#ownership.start();
   }
 
@@ -112,8 +116,7 @@ export class AdmissionService {
 
   async close(): Promise<void> {
     this.drain();
-    clearInterval(this.#keeping);
-    clearInterval(this.#forgetting);
+    for (const turn of this.#turns) clearInterval(turn);
     for (const stop of this.#stopListening) stop();
     await this.flush();
     await this.#endTerm();

@@ -84,11 +84,22 @@ export class Term {
 
   /** Writes what was counted, and what could not be written before. */
   async flush(): Promise<void> {
+    this.#owner?.records.retry();
+    await this.#owner?.counters.flush();
+  }
+
+  /** Writes a part of what was counted. */
+  async keep(): Promise<void> {
+    await this.#owner?.counters.writePart();
+  }
+
+  /** Tries again what could not be written, and forgets what counts for nothing any more. */
+  tidy(): void {
     const owner = this.#owner;
     if (owner === undefined) return;
     owner.records.retry();
-    await owner.counters.flush();
-    owner.ledger.sweep(this.#parts.clock.now().getTime());
+    // What could not be written would be forgotten before it is written again.
+    if (!owner.counters.isWriting) owner.ledger.sweep(this.#parts.clock.now().getTime());
   }
 
   /** Decides nothing any more. What waits is to be asked for again, of whoever decides now. */

@@ -31,7 +31,11 @@ export class OwnerCounters {
 const count = z.number().min(0);
 const time = z.int();
 
-const windowState = z.array(z.tuple([time, count]));
+/** Times and amounts in turn, as `SlidingWindow.steps` gives them; pairs of them were kept once. */
+const windowState = z.union([
+  z.array(count),
+  z.array(z.tuple([time, count])).transform((pairs) => new SlidingWindow(pairs).steps()),
+]);
 
 const tallyState = z.object({
   calendar: z.enum(['DAY', 'MONTH']).nullable(),
@@ -59,11 +63,9 @@ const serialiseTally = (tally: Tally): z.input<typeof tallyState> => {
   return { ...state, costNanoUsd: String(state.costNanoUsd) };
 };
 
-const entriesOf = (window: SlidingWindow): [number, number][] => window.entries().map(([at, amount]) => [at, amount]);
-
 export const serialiseCounters = ({ requests, tokens, day, budget }: OwnerCounters): CountersState => ({
-  ...(requests && { requests: entriesOf(requests) }),
-  ...(tokens && { tokens: entriesOf(tokens) }),
+  ...(requests && { requests: requests.steps() }),
+  ...(tokens && { tokens: tokens.steps() }),
   ...(day && { day: serialiseTally(day) }),
   ...(budget && { budget: serialiseTally(budget) }),
 });
@@ -72,8 +74,8 @@ export const serialiseCounters = ({ requests, tokens, day, budget }: OwnerCounte
 export function restoreCounters(key: string, state: unknown): OwnerCounters {
   const { requests, tokens, day, budget } = countersState.parse(state);
   const counters = new OwnerCounters(key);
-  if (requests) counters.requests = new SlidingWindow(requests);
-  if (tokens) counters.tokens = new SlidingWindow(tokens);
+  if (requests) counters.requests = SlidingWindow.of(requests);
+  if (tokens) counters.tokens = SlidingWindow.of(tokens);
   if (day) counters.day = Tally.restore(day);
   if (budget) counters.budget = Tally.restore(budget);
   return counters;

@@ -174,10 +174,19 @@ export class Ledger {
     if (used.tokens > 0 || used.costNanoUsd > 0n) this.#changed.add(counters);
   }
 
-  /** The counters that changed since they were last asked for here. */
-  takeChanged(): KeptCounters[] {
-    const kept = Array.from(this.#changed, keep);
-    this.#changed.clear();
+  /** How many counters changed since `takeChanged` gave them. */
+  get changedCount(): number {
+    return this.#changed.size;
+  }
+
+  /** The counters that changed since they were last asked for here, those first that changed first. */
+  takeChanged(atMost = Number.POSITIVE_INFINITY): KeptCounters[] {
+    const kept: KeptCounters[] = [];
+    for (const counters of this.#changed) {
+      if (kept.length >= atMost) break;
+      kept.push(keep(counters));
+      this.#changed.delete(counters);
+    }
     return kept;
   }
 

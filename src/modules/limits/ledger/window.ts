@@ -21,6 +21,17 @@ export class SlidingWindow {
   #first = 0;
   #used = 0;
 
+  /** Takes back what `steps` gave. */
+  static of(steps: readonly number[]): SlidingWindow {
+    const entries: WindowEntry[] = [];
+    let at = 0;
+    for (let index = 0; index < steps.length; index += 2) {
+      at += steps[index] ?? 0;
+      entries.push([at, steps[index + 1] ?? 0]);
+    }
+    return new SlidingWindow(entries);
+  }
+
   /** @param entries what was taken before, in any order */
   constructor(entries: Iterable<WindowEntry> = []) {
     for (const [at, amount] of [...entries].sort(([one], [other]) => one - other)) this.take(amount, at);
@@ -101,7 +112,7 @@ export class SlidingWindow {
     return last === undefined ? 0 : last + windowMs;
   }
 
-  /** What counts, for keeping; the oldest first. */
+  /** What counts; the oldest first. */
   entries(): WindowEntry[] {
     const entries: WindowEntry[] = [];
     for (let index = this.#first; index < this.#times.length; index++) {
@@ -109,6 +120,20 @@ export class SlidingWindow {
       if (amount > 0) entries.push([this.#times[index] ?? 0, amount]);
     }
     return entries;
+  }
+
+  /** The same, for keeping: of each entry the time since the one before, and the amount. As text it is much shorter. */
+  steps(): number[] {
+    const steps: number[] = [];
+    let before = 0;
+    for (let index = this.#first; index < this.#times.length; index++) {
+      const amount = this.#amounts[index] ?? 0;
+      if (amount === 0) continue;
+      const at = this.#times[index] ?? 0;
+      steps.push(at - before, amount);
+      before = at;
+    }
+    return steps;
   }
 
   /** Clocks differ and are set back a little: nothing is put before what was taken already. */

@@ -149,6 +149,19 @@ describe('what was used before a limit was there', () => {
   });
 });
 
+it('counters whose times were kept in pairs with amounts are read as well', () => {
+  const ledger = new Ledger();
+  const pairs = [
+    [start - 2_000, 3],
+    [start - 500, 4],
+  ];
+  ledger.restore({ key: 'KEY:key', state: { requests: pairs } });
+  const [kept] = ledger.serialise();
+  expect(kept).toMatchObject({ state: { requests: [start - 2_000, 3, 1_500, 4] } });
+  expect(ledger.check(ofKey({ requestsPerMinute: 7 }), amounts(1), start)).toMatchObject({ used: 7 });
+  expect(ledger.check(ofKey({ requestsPerMinute: 7 }), amounts(1), start + minute - 2_000)).toBeUndefined();
+});
+
 it('counters that were kept as JSON are the same in another program', () => {
   const ledger = new Ledger();
   const stack = stackOf({
