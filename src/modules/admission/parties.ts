@@ -80,18 +80,17 @@ const capOf = (type: LimitOwnerType, id: string, max: number | null): PartyCap =
 });
 
 function capsOfUser({ id, limits, team }: KeyUser): PartyCap[] {
-  const caps = [capOf('USER', id, limits.maxInFlight)];
-  if (team === null) return caps;
+  const user = capOf('USER', id, limits.maxInFlight);
+  if (team === null) return [user];
+  const { userSharePercent } = team;
   const { maxInFlight } = team.limits;
-  if (team.userSharePercent !== null) {
-    caps.push({
-      id: `TEAM_USER_SHARE:${team.id}:${id}`,
-      owner: { type: 'TEAM_USER_SHARE', id: team.id, userId: id },
-      max: maxInFlight === null ? null : shareOfCount(maxInFlight, team.userSharePercent),
-    });
-  }
-  caps.push(capOf('TEAM', team.id, maxInFlight));
-  return caps;
+  // Also where one user may take all: what waits and runs is counted when there is a part, and freed when there is none.
+  const share: PartyCap = {
+    id: `TEAM_USER_SHARE:${team.id}:${id}`,
+    owner: { type: 'TEAM_USER_SHARE', id: team.id, userId: id },
+    max: maxInFlight === null || userSharePercent === null ? null : shareOfCount(maxInFlight, userSharePercent),
+  };
+  return [user, share, capOf('TEAM', team.id, maxInFlight)];
 }
 
 /** The name of the cap of a gateway. */
