@@ -1,10 +1,10 @@
 import type { SnapshotStamp } from '../../src/live/snapshot-hub.ts';
+import type { ShareRow } from '../../src/modules/fairshare/snapshot.ts';
 import type {
   Activity,
   FairshareSnapshot,
   GroupShare,
   KeyShare,
-  ShareRow,
   SnapshotSource,
   StatsSnapshot,
   TenantShare,
@@ -36,8 +36,8 @@ const share = (inFlight: number): ShareRow => ({
 const activity = (inFlight: number): Activity => ({
   inFlight,
   queued: inFlight * 2,
-  admittedPerSecond: inFlight + 0.5,
-  refusedPerSecond: 0.25,
+  admittedPerSecond: inFlight === 0 ? 0 : inFlight + 0.5,
+  refusedPerSecond: inFlight === 0 ? 0 : 0.25,
   settledPerSecond: inFlight,
   tokensPerSecond: inFlight * 100,
   refusals: [{ reason: 'RATE_LIMITED', perSecond: 0.25 }],
@@ -100,6 +100,9 @@ function admitOne([first]: readonly SnapshotTenant[]): void {
 /** Snapshots of what a test says, which counts how many were made. */
 export class TestSnapshots implements SnapshotSource {
   tenants: SnapshotTenant[] = [];
+  /** Of what waits: it gets longer by itself, so that snapshots of it age. */
+  oldestWaitMs: number | null = null;
+  /** Of shares, not of statistics. */
   taken = 0;
   failure: Error | undefined;
   readonly #listeners = new Set<() => void>();
@@ -122,7 +125,14 @@ export class TestSnapshots implements SnapshotSource {
       replicas: 1,
       isReplicaAware: false,
       ...rows,
-      totals: { ...totals, ceiling: 4_096, configuredCeiling: null, defaultModelCapacity: 32, sharedSlots: null },
+      totals: {
+        ...totals,
+        oldestWaitMs: this.oldestWaitMs,
+        ceiling: 4_096,
+        configuredCeiling: null,
+        defaultModelCapacity: 32,
+        sharedSlots: null,
+      },
       pools: [...new Set(tenants.map(({ model }) => model))].map((model) => ({
         model,
         modelId: null,

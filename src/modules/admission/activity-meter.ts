@@ -38,18 +38,20 @@ class Counts {
   /** How many had waited for so long. */
   readonly waits = new Map<number, number>();
 
-  add(other: Counts): void {
-    this.admitted += other.admitted;
-    this.refused += other.refused;
-    this.settled += other.settled;
-    this.tokens += other.tokens;
+  /** @param part how much of them, 0 to 1; of waits, which are compared and not counted, all */
+  add(other: Counts, part: number): void {
+    this.admitted += part * other.admitted;
+    this.refused += part * other.refused;
+    this.settled += part * other.settled;
+    this.tokens += part * other.tokens;
     this.name = other.name ?? this.name;
-    for (const [reason, count] of other.refusals) raise(this.refusals, reason, count);
+    for (const [reason, count] of other.refusals) raise(this.refusals, reason, part * count);
     for (const [waitedMs, count] of other.waits) raise(this.waits, waitedMs, count);
   }
 
   get rates(): TenantRates {
     const waits = [...this.waits].sort(([a], [b]) => a - b);
+    const waited = waits.reduce((sum, [, count]) => sum + count, 0);
     const refusals = [...this.refusals].sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
     return {
       name: this.name,
@@ -58,8 +60,8 @@ class Counts {
       settledPerSecond: this.settled / windowSeconds,
       tokensPerSecond: this.tokens / windowSeconds,
       refusals: refusals.map(([reason, count]) => ({ reason, perSecond: count / windowSeconds })),
-      queueWaitP50Ms: waitOfRank(waits, Math.ceil(this.admitted * 0.5)),
-      queueWaitP99Ms: waitOfRank(waits, Math.ceil(this.admitted * 0.99)),
+      queueWaitP50Ms: waitOfRank(waits, Math.ceil(waited * 0.5)),
+      queueWaitP99Ms: waitOfRank(waits, Math.ceil(waited * 0.99)),
     };
   }
 }
@@ -133,13 +135,16 @@ export class ActivityMeter implements Activity {
 
   /** What happens per second: in all, and of each tenant with anything in that time by its id. */
   rates(): { readonly all: Rates; readonly tenants: ReadonlyMap<string, TenantRates> } {
+    // Whole turns, the one that has begun, and of the oldest one as much as that one lacks: the window's length.
     const oldest = this.#turnNumber - turnsMax;
+    const partOfOldest = 1 - (this.#timers.nowMs() % turnMs) / turnMs;
     const all = new Counts();
     const tenants = new Map<string, Counts>();
     for (const turn of this.#turns) {
-      if (turn.number <= oldest) continue;
-      all.add(turn.all);
-      for (const [id, counts] of turn.tenants) countsOf(tenants, id).add(counts);
+      if (turn.number < oldest) continue;
+      const part = turn.number === oldest ? partOfOldest : 1;
+      all.add(turn.all, part);
+      for (const [id, counts] of turn.tenants) countsOf(tenants, id).add(counts, part);
     }
     const { name, ...rates } = all.rates;
     return { all: rates, tenants: new Map([...tenants].map(([id, counts]) => [id, counts.rates])) };
@@ -161,7 +166,7 @@ export class ActivityMeter implements Activity {
     const last = this.#turns.at(-1);
     if (last?.number === number) return last;
     const next = { number, all: new Counts(), tenants: new Map<string, Counts>() };
-    this.#turns = [...this.#turns.filter((turn) => turn.number > number - turnsMax), next];
+    this.#turns = [...this.#turns.filter((turn) => turn.number >= number - turnsMax), next];
     return next;
   }
 }

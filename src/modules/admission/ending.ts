@@ -122,17 +122,18 @@ export class Ending {
 
   /** Settles what has ended already: gives the record that there is, which it corrects once if nothing was known. */
   async #settleLate(call: SettleCall): Promise<SettleAnswer> {
-    const { ledger, records } = this.#parts;
+    const { activity, ledger, records } = this.#parts;
     const known = await records.find(call.leaseId);
     if (known === undefined || known.credentialId !== call.caller.credentialId) return leaseNotFound;
     if (known.settlement !== 'UNSETTLED') return { outcome: 'SETTLED', record: known, isRepeated: true };
     const prices = this.#pricesOf(known.modelId);
     const settled = await records.correct(lateFigures(call, prices));
     if (settled === undefined) return leaseNotFound;
+    const tokens = call.inputTokens + call.outputTokens;
+    if (settled.isNew) activity.settled(known.tenantId, tokens);
     const reservation = settled.isNew ? this.#expired.get(call.leaseId) : undefined;
     if (reservation !== undefined) {
       this.#expired.delete(call.leaseId);
-      const tokens = call.inputTokens + call.outputTokens;
       ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, this.#now);
     }
     return { outcome: 'SETTLED', record: settled.record, isRepeated: !settled.isNew };

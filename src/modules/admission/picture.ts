@@ -85,6 +85,10 @@ const noRates: TenantRates = {
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Slots that requests can get: those of models that are enabled. */
+const usableSlots = ({ catalog }: Deciding, { pools }: SchedulerSnapshot): number =>
+  pools.reduce((sum, pool) => sum + (catalog.models.get(pool.name)?.isEnabled === false ? 0 : pool.capacity), 0);
+
 /** The rows of the scheduler with the names of those whose they are. */
 function named({ slots, catalog }: Deciding, { groups, tenants, keys }: SchedulerRows) {
   const groupName = (id: string): string => catalog.groups.get(id)?.name ?? deletedName;
@@ -147,7 +151,7 @@ export class AdmissionPicture implements SnapshotSource {
       replicas: 1,
       isReplicaAware: true,
       totals: {
-        ...totalsOf(scheduler),
+        ...totalsOf({ ...scheduler, capacity: usableSlots(deciding, scheduler) }),
         ceiling: scheduler.ceiling,
         configuredCeiling: settings.ceiling,
         defaultModelCapacity: settings.modelDefault,
@@ -166,7 +170,8 @@ export class AdmissionPicture implements SnapshotSource {
       return { ...stamp, totals: { ...all, ...nothing, maxInFlight: 0, gatewaysAlive: 0 }, tenants: [] };
     }
     const scheduler = this.#scheduler(deciding);
-    const { capacity, ceiling, inFlight, queued, oldestWaitMs } = scheduler;
+    const { ceiling, inFlight, queued, oldestWaitMs } = scheduler;
+    const capacity = usableSlots(deciding, scheduler);
     const rows = new Map(
       scheduler.tenants.filter((row) => row.inFlight + row.queued > 0).map((row) => [row.id, row] as const),
     );

@@ -7,11 +7,13 @@ import type { Algorithm, Tree } from './tree.ts';
 
 /** What a group, tenant or key has, and what it should have by its weight. */
 export interface ShareRow {
-  readonly id: string;
   readonly weight: number;
   readonly inFlight: number;
   readonly queued: number;
-  /** Its part of the slots by the weights of those who wait or run; of a key, its part of what its tenant has. */
+  /**
+   * Its part of the slots by the weights of those who wait or run; of a key, its part of what its tenant has. Of all
+   * pools together: of the slots of those in which anybody waits or runs.
+   */
   readonly weightShare: number;
   /** Its part in slots: a fraction. */
   readonly expectedSlots: number;
@@ -27,14 +29,16 @@ export interface ShareRow {
   readonly oldestWaitMs: number | null;
 }
 
-type GroupRow = ShareRow;
+interface GroupRow extends ShareRow {
+  readonly id: string;
+}
 
-interface TenantRow extends ShareRow {
+interface TenantRow extends GroupRow {
   readonly groupId: string;
   readonly maxInFlight: number | null;
 }
 
-interface KeyRow extends ShareRow {
+interface KeyRow extends GroupRow {
   readonly tenantId: string;
   readonly maxInFlight: number | null;
 }
@@ -85,7 +89,7 @@ const longer = (a: number | null, b: number | null): number | null =>
 const sumOf = <Item>(items: readonly Item[], pick: (item: Item) => number): number =>
   items.reduce((sum, item) => sum + pick(item), 0);
 
-function emptyRow(id: string, weight: number): Mutable<ShareRow> {
+function emptyRow(id: string, weight: number): Mutable<GroupRow> {
   return {
     id,
     weight,
@@ -237,7 +241,7 @@ function snapshotOf({ pool, tree }: PoolEntry, algorithm: Algorithm, now: number
 }
 
 /** Rows of the same id in several pools as one. */
-function merge<Row extends ShareRow>(pools: readonly (readonly Row[])[], shareOf: (row: ShareRow) => number): Row[] {
+function merge<Row extends GroupRow>(pools: readonly (readonly Row[])[], shareOf: (row: ShareRow) => number): Row[] {
   const merged = new Map<string, Mutable<Row>>();
   for (const row of pools.flat()) {
     const known = merged.get(row.id);
@@ -263,11 +267,12 @@ export function takeSnapshot(
 ): SchedulerSnapshot {
   const pools = [...entries].map((entry) => snapshotOf(entry, of.algorithm, now));
   pools.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const capacity = sumOf(pools, (pool) => pool.capacity);
-  const ofCapacity = ({ expectedSlots }: ShareRow): number => (capacity === 0 ? 0 : expectedSlots / capacity);
+  // Slots of pools that nobody uses are no part of what is shared.
+  const shared = sumOf(pools, (pool) => (pool.inFlight + pool.queued > 0 ? pool.capacity : 0));
+  const ofShared = ({ expectedSlots }: ShareRow): number => (shared === 0 ? 0 : expectedSlots / shared);
   const tenants = merge(
     pools.map((pool) => pool.tenants),
-    ofCapacity,
+    ofShared,
   );
   const slotsOfTenants = new Map(tenants.map(({ id, expectedSlots }) => [id, expectedSlots]));
   const keys = merge(
@@ -279,7 +284,7 @@ export function takeSnapshot(
   });
   return {
     ...of,
-    capacity,
+    capacity: sumOf(pools, (pool) => pool.capacity),
     inFlight: sumOf(pools, (pool) => pool.inFlight),
     queued: sumOf(pools, (pool) => pool.queued),
     borrowed: sumOf(pools, (pool) => pool.borrowed),
@@ -287,7 +292,7 @@ export function takeSnapshot(
     pools,
     groups: merge(
       pools.map((pool) => pool.groups),
-      ofCapacity,
+      ofShared,
     ),
     tenants,
     keys,

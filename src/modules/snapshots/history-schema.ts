@@ -1,9 +1,11 @@
-import { comparableText } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
 import { enumValues } from '../../graph/enums.ts';
 import { isGiven } from '../../graph/given.ts';
 import { encodeId } from '../../graph/ids.ts';
-import { type HistoryRow, historyResolutions } from './history.ts';
+import { FairshareGroup } from '../fairshare-groups/schema.ts';
+import { historyResolutions } from './history.ts';
+import type { HistoryRow } from './history-points.ts';
+import { groupOf, OfTenant, poolNamed } from './references.ts';
 import type { HistoryView } from './service.ts';
 
 const HistoryResolutionEnum = builder.enumType('HistoryResolution', {
@@ -20,22 +22,31 @@ const rowFields = {
 const HistoryGroupRow = builder.objectRef<HistoryRow>('FairshareHistoryGroup').implement({
   description: 'What a group had. Groups that had nothing are left out.',
   fields: (t) => ({
-    groupId: t.id({ description: 'The group.', resolve: ({ id }) => encodeId('FairshareGroup', id) }),
+    groupId: t.id({ description: 'The id of the group.', resolve: ({ id }) => encodeId('FairshareGroup', id) }),
+    group: t.field({
+      ...requires(['fairshare:read']),
+      type: FairshareGroup,
+      nullable: true,
+      description: 'The group itself; null when it was deleted.',
+      resolve: ({ id }, _args, context) => groupOf(context, id),
+    }),
     name: t.exposeString('name', { description: rowFields.name }),
     inFlight: t.exposeFloat('inFlight', { description: rowFields.inFlight }),
     queued: t.exposeFloat('queued', { description: rowFields.queued }),
   }),
 });
 
-const HistoryTenantRow = builder.objectRef<HistoryRow>('FairshareHistoryTenant').implement({
-  description: 'What a tenant had. Tenants that had nothing are left out.',
-  fields: (t) => ({
-    tenantId: t.id({ description: 'The tenant.', resolve: ({ id }) => encodeId('Tenant', id) }),
-    name: t.exposeString('name', { description: rowFields.name }),
-    inFlight: t.exposeFloat('inFlight', { description: rowFields.inFlight }),
-    queued: t.exposeFloat('queued', { description: rowFields.queued }),
-  }),
-});
+const HistoryTenantRow = builder
+  .objectRef<HistoryRow & { readonly tenantId: string }>('FairshareHistoryTenant')
+  .implement({
+    interfaces: [OfTenant],
+    description: 'What a tenant had. Tenants that had nothing are left out.',
+    fields: (t) => ({
+      name: t.exposeString('name', { description: rowFields.name }),
+      inFlight: t.exposeFloat('inFlight', { description: rowFields.inFlight }),
+      queued: t.exposeFloat('queued', { description: rowFields.queued }),
+    }),
+  });
 
 const hidden = 'null when your credential shows the rows of your tenant alone.';
 
@@ -62,13 +73,17 @@ const HistoryPointType = builder.objectRef<HistoryView['points'][number]>('Fairs
       nullable: true,
       description: 'What each group had; null for credentials of a tenant.',
     }),
-    tenants: t.expose('tenants', { type: [HistoryTenantRow], description: 'What each tenant had.' }),
+    tenants: t.field({
+      type: [HistoryTenantRow],
+      description: 'What each tenant had.',
+      resolve: ({ tenants }) => tenants.map((row) => ({ ...row, tenantId: row.id })),
+    }),
   }),
 });
 
 const FairshareHistoryType = builder.objectRef<HistoryView>('FairshareHistory').implement({
   description:
-    'What the slots were taken by, as the process remembers it that answered: the past before its start is not known.',
+    'What the slots were taken by, as the process remembers it that answered: it begins anew when that process starts, and with very many active tenants it reaches less far back (`oldestAt`).',
   fields: (t) => ({
     intervalMs: t.int({
       description: 'From one point to the next, in milliseconds.',
@@ -94,9 +109,18 @@ builder.queryField('fairshareHistory', (t) =>
     description: 'What the slots were taken by lately, as far as you may see it.',
     complexity: 100,
     args: {
-      pool: t.arg.string({ description: 'Only the pool of this model, by its name. Default: all of them together.' }),
-      since: t.arg({ type: 'DateTime', description: 'Points from this time on. Default: all that are kept.' }),
-      until: t.arg({ type: 'DateTime', description: 'Points before this time. Default: up to now.' }),
+      pool: t.arg.string({
+        description:
+          'Only the pool of this model, by its name; of one that is not known, nothing was taken. Default: all of them together.',
+      }),
+      since: t.arg({
+        type: 'DateTime',
+        description: 'Points that begin at this time or later. Default: all that are kept.',
+      }),
+      until: t.arg({
+        type: 'DateTime',
+        description: 'Points that begin before this time, which is not before `since`. Default: up to now.',
+      }),
       resolution: t.arg({
         type: HistoryResolutionEnum,
         required: true,
@@ -107,7 +131,7 @@ builder.queryField('fairshareHistory', (t) =>
     resolve: (_parent, { pool, since, until, resolution }, { services, principal }) =>
       services.snapshots.history(principal, {
         resolution,
-        pool: isGiven(pool) ? comparableText('pool', pool) : undefined,
+        pool: isGiven(pool) ? poolNamed(pool) : undefined,
         since: since ?? undefined,
         until: until ?? undefined,
       }),

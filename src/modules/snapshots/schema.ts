@@ -1,6 +1,4 @@
-import { comparableText } from '../../graph/arguments.ts';
 import { builder, requires } from '../../graph/builder.ts';
-import type { GraphContext } from '../../graph/context.ts';
 import { enumValues } from '../../graph/enums.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
@@ -8,16 +6,16 @@ import { live, minIntervalDescription, minIntervalOf } from '../../graph/live.ts
 import { loadReference } from '../../graph/loaders.ts';
 import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
 import { FairshareAlgorithmEnum } from '../capacity/schema.ts';
+import type { ShareRow } from '../fairshare/snapshot.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
 import { ApiKey } from '../keys/schema.ts';
 import { Model } from '../models/schema.ts';
-import { Tenant } from '../tenants/schema.ts';
+import { groupOf, OfTenant, poolNamed } from './references.ts';
 import {
   type DeploymentTotals,
   fairshareModes,
   type GroupShare,
   type KeyShare,
-  type ShareRow,
   type SlotTotals,
   type TenantShare,
 } from './snapshot.ts';
@@ -53,7 +51,7 @@ const FairshareShare = builder.interfaceRef<ShareRow>('FairshareShare').implemen
     queued: t.exposeInt('queued', { description: 'Requests that wait for one.' }),
     weightShare: t.exposeFloat('weightShare', {
       description:
-        'The part of the slots by the weights of those who wait or run, 0 to 1; of a key, the part of what its tenant has. 0 for whoever neither waits nor runs.',
+        'The part of the slots by the weights of those who wait or run, 0 to 1; of a key, the part of what its tenant has. Of all pools together: of the slots of those in which anybody waits or runs. 0 for whoever neither waits nor runs.',
     }),
     expectedSlots: t.exposeFloat('expectedSlots', { description: 'That part in slots, which is not a whole number.' }),
     slotCap: t.exposeInt('slotCap', {
@@ -75,12 +73,6 @@ const FairshareShare = builder.interfaceRef<ShareRow>('FairshareShare').implemen
   }),
 });
 
-const tenantOfRow = (context: GraphContext, id: string) =>
-  loadReference(context, 'Tenant', id, (ids) => context.services.tenants.byIds(context.principal, ids));
-
-const groupOfRow = (context: GraphContext, id: string) =>
-  loadReference(context, 'FairshareGroup', id, (ids) => context.services.fairshareGroups.byIds(context.principal, ids));
-
 const FairshareGroupRow = builder.objectRef<GroupShare>('FairshareGroupRow').implement({
   interfaces: [FairshareShare],
   description: 'What a group has of the slots. Groups without anything in flight or waiting may be left out.',
@@ -92,32 +84,24 @@ const FairshareGroupRow = builder.objectRef<GroupShare>('FairshareGroupRow').imp
       type: FairshareGroup,
       nullable: true,
       description: 'The group itself; null when it was deleted.',
-      resolve: ({ groupId }, _args, context) => groupOfRow(context, groupId),
+      resolve: ({ groupId }, _args, context) => groupOf(context, groupId),
     }),
   }),
 });
 
 const FairshareTenantRow = builder.objectRef<TenantShare>('FairshareTenantRow').implement({
-  interfaces: [FairshareShare],
+  interfaces: [FairshareShare, OfTenant],
   description:
     'What a tenant has of the slots. Tenants appear as long as they have anything in flight, waiting or owed.',
   fields: (t) => ({
-    tenantId: t.id({ description: 'The tenant.', resolve: ({ tenantId }) => encodeId('Tenant', tenantId) }),
-    name: t.exposeString('name', { description: 'Its name.' }),
-    tenant: t.field({
-      ...requires(['tenants:read']),
-      type: Tenant,
-      nullable: true,
-      description: 'The tenant itself; null when it was deleted.',
-      resolve: ({ tenantId }, _args, context) => tenantOfRow(context, tenantId),
-    }),
+    name: t.exposeString('name', { description: 'The name of the tenant.' }),
     groupName: t.exposeString('groupName', { description: 'The name of its group.' }),
     group: t.field({
       ...requires(['fairshare:read']),
       type: FairshareGroup,
       nullable: true,
       description: 'Its group; null when it was deleted.',
-      resolve: ({ groupId }, _args, context) => groupOfRow(context, groupId),
+      resolve: ({ groupId }, _args, context) => groupOf(context, groupId),
     }),
     maxInFlight: t.exposeInt('maxInFlight', {
       nullable: true,
@@ -127,7 +111,7 @@ const FairshareTenantRow = builder.objectRef<TenantShare>('FairshareTenantRow').
 });
 
 const FairshareKeyRow = builder.objectRef<KeyShare>('FairshareKeyRow').implement({
-  interfaces: [FairshareShare],
+  interfaces: [FairshareShare, OfTenant],
   description: 'What a key has of the slots of its tenant.',
   fields: (t) => ({
     keyId: t.id({ description: 'The key.', resolve: ({ keyId }) => encodeId('ApiKey', keyId) }),
@@ -140,7 +124,6 @@ const FairshareKeyRow = builder.objectRef<KeyShare>('FairshareKeyRow').implement
       resolve: ({ keyId }, _args, context) =>
         loadReference(context, 'ApiKey', keyId, (ids) => context.services.keys.byIds(context.principal, ids)),
     }),
-    tenantId: t.id({ description: 'Its tenant.', resolve: ({ tenantId }) => encodeId('Tenant', tenantId) }),
     maxInFlight: t.exposeInt('maxInFlight', {
       nullable: true,
       description: 'How many requests it may have in flight in all pools together; null: no such limit.',
@@ -262,13 +245,15 @@ const FairshareSnapshotType = builder.objectRef<FairshareView>('FairshareSnapsho
   }),
 });
 
-const poolDescription = 'Only the pool of this model, by its name: `groups`, `tenants` and `keys` are its rows.';
-const tenantDescription = 'Only the rows of this tenant.';
+const poolDescription =
+  'Only the pool of this model, by its name: `groups`, `tenants` and `keys` are its rows; `totals` stay those of all. One that is not known, or of which you see nothing, has no rows.';
+const tenantDescription =
+  'Only the rows of this tenant: `tenants`, `keys`, and the pools where it has any. Of one that is not known, or that you may not see, there are none.';
 
 function readFilter(given: { pool?: string | null | undefined; tenant?: unknown }): ViewFilter {
   const { pool, tenant } = given;
   return {
-    pool: isGiven(pool) ? comparableText('pool', pool) : undefined,
+    pool: isGiven(pool) ? poolNamed(pool) : undefined,
     tenantId: isGiven(tenant) ? decodeIdArgument('Tenant', 'tenant', String(tenant)) : undefined,
   };
 }

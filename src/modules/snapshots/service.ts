@@ -1,9 +1,12 @@
 import type { Logger } from 'pino';
 import type { Principal } from '../../access/principal.ts';
+import { RequestError } from '../../graph/errors.ts';
 import { LiveSource } from '../../live/live-source.ts';
 import { SnapshotHub } from '../../live/snapshot-hub.ts';
 import type { Timers } from '../../live/timers.ts';
-import { FairshareHistory, type HistoryPoint, type HistoryResolution, historyResolutions } from './history.ts';
+import { Ageing } from './ageing.ts';
+import { FairshareHistory, type HistoryResolution, historyResolutions } from './history.ts';
+import type { HistoryPoint } from './history-points.ts';
 import type { FairshareSnapshot, SnapshotSource, StatsSnapshot } from './snapshot.ts';
 import { seesTotals } from './views.ts';
 
@@ -39,11 +42,16 @@ interface HistoryRequest {
   readonly until?: Date | undefined;
 }
 
+/** Whether something waits, or rates fall when nothing happens any more. */
+const isBusy = ({ totals: { oldestWaitMs, admittedPerSecond, refusedPerSecond, settledPerSecond } }: StatsSnapshot) =>
+  oldestWaitMs !== null || admittedPerSecond + refusedPerSecond + settledPerSecond > 0;
+
 /** Live fairshare and statistics, and the hour and the day before. */
 export class SnapshotService {
   readonly #fairshare: SnapshotHub<FairshareSnapshot>;
   readonly #stats: SnapshotHub<StatsSnapshot>;
   readonly #history = new FairshareHistory();
+  readonly #ageing: readonly Ageing[];
   readonly #parts: Parts;
   readonly #stopListening: () => void;
   #stopSampling: () => void = () => undefined;
@@ -52,14 +60,15 @@ export class SnapshotService {
     this.#parts = parts;
     const { source, instanceId, clock, timers, log } = parts;
     const onFailure = (error: unknown) => log.error({ err: error }, 'a live snapshot could not be made');
+    const waits = new Ageing(timers, () => this.#fairshare.changed());
+    const rates = new Ageing(timers, () => this.#stats.changed());
+    this.#ageing = [waits, rates];
+    const options = { instanceId, clock, timers, onFailure };
     this.#fairshare = new SnapshotHub({
-      take: (stamp) => source.fairshare(stamp),
-      instanceId,
-      clock,
-      timers,
-      onFailure,
+      ...options,
+      take: (stamp) => waits.seen(source.fairshare(stamp), ({ totals }) => totals.oldestWaitMs !== null),
     });
-    this.#stats = new SnapshotHub({ take: (stamp) => source.stats(stamp), instanceId, clock, timers, onFailure });
+    this.#stats = new SnapshotHub({ ...options, take: (stamp) => rates.seen(source.stats(stamp), isBusy) });
     this.#stopListening = source.onChanged(() => {
       this.#fairshare.changed();
       this.#stats.changed();
@@ -83,8 +92,12 @@ export class SnapshotService {
     return new LiveSource(this.#stats, minIntervalMs);
   }
 
+  /** @throws {RequestError} when its end is before its beginning */
   history(principal: Principal, { resolution, pool, since, until }: HistoryRequest): HistoryView {
     const showsTotals = seesTotals(principal);
+    if (since !== undefined && until !== undefined && since > until) {
+      throw new RequestError('BAD_USER_INPUT', 'since is after until.', { argument: 'since' });
+    }
     const { retentionMs } = historyResolutions[resolution];
     const now = this.#parts.clock.now().getTime();
     const points = this.#history.between(
@@ -111,6 +124,7 @@ export class SnapshotService {
   close(): void {
     this.#stopListening();
     this.#stopSampling();
+    for (const ageing of this.#ageing) ageing.close();
   }
 
   #sampleLater(): void {

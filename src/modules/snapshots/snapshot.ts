@@ -1,5 +1,6 @@
 import type { FairshareAlgorithm } from '../../database/generated/enums.ts';
 import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
+import type { ShareRow } from '../fairshare/snapshot.ts';
 
 /** How several processes share the slots. */
 export const fairshareModes = {
@@ -12,20 +13,7 @@ export const fairshareModes = {
 
 type FairshareMode = keyof typeof fairshareModes;
 
-/** What a group, tenant or key has, and what it should have by its weight. Ids are UUIDs. */
-export interface ShareRow {
-  readonly weight: number;
-  readonly inFlight: number;
-  readonly queued: number;
-  readonly weightShare: number;
-  readonly expectedSlots: number;
-  readonly slotCap: number;
-  readonly borrowed: number;
-  readonly servedTokens: number;
-  readonly shareScore: number;
-  readonly oldestWaitMs: number | null;
-}
-
+/** Ids are UUIDs. */
 export interface GroupShare extends ShareRow {
   readonly groupId: string;
   readonly name: string;

@@ -1,8 +1,6 @@
 import { builder, requires } from '../../graph/builder.ts';
-import { encodeId } from '../../graph/ids.ts';
 import { live, minIntervalDescription, minIntervalOf } from '../../graph/live.ts';
-import { loadReference } from '../../graph/loaders.ts';
-import { Tenant } from '../tenants/schema.ts';
+import { OfTenant } from './references.ts';
 import { LiveSnapshot, snapshotComplexity } from './schema.ts';
 import type { Activity, RefusalRate, StatsTotals, TenantActivity } from './snapshot.ts';
 import { type StatsView, statsFor } from './views.ts';
@@ -58,19 +56,10 @@ const StatsTotalsType = builder.objectRef<StatsTotals>('StatsTotals').implement(
 });
 
 const TenantActivityType = builder.objectRef<TenantActivity>('TenantActivity').implement({
-  interfaces: [ActivityType],
+  interfaces: [ActivityType, OfTenant],
   description: 'What becomes of the requests of one tenant.',
   fields: (t) => ({
-    tenantId: t.id({ description: 'The tenant.', resolve: ({ tenantId }) => encodeId('Tenant', tenantId) }),
-    name: t.exposeString('name', { description: 'Its name.' }),
-    tenant: t.field({
-      ...requires(['tenants:read']),
-      type: Tenant,
-      nullable: true,
-      description: 'The tenant itself; null when it was deleted.',
-      resolve: ({ tenantId }, _args, context) =>
-        loadReference(context, 'Tenant', tenantId, (ids) => context.services.tenants.byIds(context.principal, ids)),
-    }),
+    name: t.exposeString('name', { description: 'The name of the tenant.' }),
   }),
 });
 

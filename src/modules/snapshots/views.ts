@@ -1,5 +1,6 @@
 import type { Principal } from '../../access/principal.ts';
 import { isWithin } from '../../access/visibility.ts';
+import { foldName } from '../../graph/commands/validation.ts';
 import type {
   DeploymentTotals,
   FairshareSnapshot,
@@ -12,7 +13,7 @@ import type {
   TenantShare,
 } from './snapshot.ts';
 
-/** Which rows are wanted, of those that may be seen. Ids are UUIDs. */
+/** Which rows are wanted, of those that may be seen. Ids are UUIDs, and names of models folded. */
 export interface ViewFilter {
   readonly pool?: string | undefined;
   readonly tenantId?: string | undefined;
@@ -51,8 +52,9 @@ function rowsFor(shares: ShareView | PoolShares, principal: Principal, { tenantI
     (tenantId === undefined || row.tenantId === tenantId) &&
     (principal.tenantId === undefined || row.tenantId === principal.tenantId);
   const tenants = shares.tenants.filter(isWanted);
+  const isOfOne = principal.tenantId !== undefined || tenantId !== undefined;
   const isGroupInSight = ({ groupId }: GroupShare): boolean =>
-    principal.tenantId === undefined || tenants.some((tenant) => tenant.groupId === groupId);
+    !isOfOne || tenants.some((tenant) => tenant.groupId === groupId);
   return {
     // What a group has, others of its tenants have as well.
     groups: seesTotals(principal) ? (shares.groups?.filter(isGroupInSight) ?? null) : null,
@@ -66,7 +68,7 @@ export function fairshareFor(snapshot: FairshareSnapshot, principal: Principal, 
   if (principal.tenantId === undefined && filter.pool === undefined && filter.tenantId === undefined) return snapshot;
   const showsTotals = seesTotals(principal);
   const inPool =
-    filter.pool === undefined ? snapshot.pools : snapshot.pools.filter(({ model }) => model === filter.pool);
+    filter.pool === undefined ? snapshot.pools : snapshot.pools.filter(({ model }) => foldName(model) === filter.pool);
   const pools = inPool.map((pool): PoolView => {
     const rows = rowsFor(pool, principal, filter);
     return { model: pool.model, modelId: pool.modelId, totals: showsTotals ? pool.totals : null, ...rows };
@@ -80,7 +82,10 @@ export function fairshareFor(snapshot: FairshareSnapshot, principal: Principal, 
     tenants: rows.tenants,
     keys: rows.keys,
     // Which models others use is not for a tenant to know.
-    pools: principal.tenantId === undefined ? pools : pools.filter(({ tenants }) => tenants.length > 0),
+    pools:
+      principal.tenantId === undefined && filter.tenantId === undefined
+        ? pools
+        : pools.filter(({ tenants }) => tenants.length > 0),
   };
 }
 

@@ -123,6 +123,32 @@ const PictureStats = graphql(`
   }
 `);
 
+const PictureStatsFollow = graphql(`
+  subscription PictureStatsFollow {
+    statsLive(minIntervalMs: 100) {
+      totals {
+        admittedPerSecond
+      }
+    }
+  }
+`);
+
+const PictureSlots = graphql(`
+  query PictureSlots {
+    fairshare {
+      totals {
+        capacity
+        configuredCapacity
+      }
+    }
+    stats {
+      totals {
+        maxInFlight
+      }
+    }
+  }
+`);
+
 /** Asks for so many requests of a key, which are admitted at once. */
 async function admitted(count: number, wanted: Parameters<Gate['admit']>[0]): Promise<string[]> {
   const ids = [];
@@ -319,6 +345,61 @@ describe('stats', () => {
       totals: { inFlight: 0, admittedPerSecond: 0, refusals: [], queueWaitP99Ms: null },
       tenants: [],
     });
+  });
+
+  it('count a settlement that comes after its lease has expired, once', async () => {
+    const { keyId } = await callerOf(seed);
+    const lease = await gate.admit({ keyId, leaseSeconds: 10 });
+    app.clock.advance(10_000);
+    await eventually(async () => expect(await gate.leaseIds()).toEqual([]));
+    const totals = async () => (await app.operator.run(PictureStats)).stats.totals;
+    expect(await totals()).toMatchObject({ settledPerSecond: 0, tokensPerSecond: 0 });
+    for (let time = 0; time < 2; time += 1) {
+      expect(await gate.settle(lease.id, { inputTokens: 30, outputTokens: 70 })).toMatchObject({
+        usageRecord: { settlement: 'LATE' },
+      });
+    }
+    app.clock.advance(100);
+    expect(await totals()).toMatchObject({ settledPerSecond: 0.2, tokensPerSecond: 20 });
+  });
+
+  it('fall to nothing before the eyes of those who follow them, when nothing happens any more', async () => {
+    const { keyId } = await callerOf(seed);
+    const following = await follow(app.app, app.operator, PictureStatsFollow, {});
+    expect((await following.next()).statsLive.totals?.admittedPerSecond).toBe(0);
+    const first = following.next();
+    await gate.settle((await gate.admit({ keyId })).id);
+    app.clock.advance(500);
+    const seen = [(await first).statsLive.totals?.admittedPerSecond];
+    while (seen.at(-1) !== 0 && seen.length < 10) {
+      const next = following.next();
+      app.clock.advance(1_000);
+      seen.push((await next).statsLive.totals?.admittedPerSecond);
+    }
+    expect(seen.slice(0, 4)).toEqual([0.2, 0.2, 0.2, 0.2]);
+    expect(seen.at(-1)).toBe(0);
+    expect(seen.length).toBeLessThanOrEqual(7);
+    await following.stop();
+  });
+
+  it('count the slots of models that are enabled, no more than may run at once', async () => {
+    const model = await modelWith(app, seed, 1_000);
+    const shown = async () => {
+      app.clock.advance(1_000);
+      const { fairshare, stats } = await app.operator.run(PictureSlots);
+      return [fairshare.totals?.capacity, fairshare.totals?.configuredCapacity, stats.totals?.maxInFlight];
+    };
+    const [all = 0] = await shown();
+    expect(await shown()).toEqual([all, all, all]);
+    await seed.run('setCapacity', { deployment: 900 });
+    await admission.refreshed();
+    expect(await shown()).toEqual([all, all, 900]);
+    await seed.run('updateModel', { modelId: model.id, isEnabled: false });
+    await admission.refreshed();
+    const rest = all - 1_000;
+    expect(await shown()).toEqual([rest, rest, Math.min(900, rest)]);
+    await seed.run('setCapacity', { deployment: null });
+    await admission.refreshed();
   });
 
   it('count the gateways that were heard of lately', async () => {

@@ -1,6 +1,5 @@
 /** Numbers that operators of shared slots know, and what they rely on. */
 import { describe, expect, it } from 'vitest';
-import type { ShareRow } from '../../../src/modules/fairshare/snapshot.ts';
 import type { Asked, Known } from './world.ts';
 import { tenantOf, World } from './world.ts';
 
@@ -36,7 +35,7 @@ function grants(world: World, count: number): Known[] {
   return granted.slice(0, count);
 }
 
-const byId = <Row extends ShareRow>(rows: readonly Row[], id: string): Row | undefined =>
+const byId = <Row extends { readonly id: string }>(rows: readonly Row[], id: string): Row | undefined =>
   rows.find((row) => row.id === id);
 
 describe('worked examples', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { encodeId, newId } from '../../../src/graph/ids.ts';
+import { FairshareHistory } from '../../../src/modules/snapshots/history.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
 import { TestSnapshots } from '../../testkit/snapshots.ts';
@@ -90,5 +91,116 @@ describe('the history of fairshare', () => {
     const seconds = await historyOf(app.operator, { resolution: 'SECONDS' });
     expect(seconds.points).toHaveLength(1_800);
     expect((await historyOf(app.operator, { resolution: 'MINUTES' })).points).toHaveLength(63);
+  });
+
+  it('is asked for from one time to another, the end excluded, and what cannot be right is refused', async () => {
+    const { oldestAt, points } = await historyOf(app.operator, { resolution: 'SECONDS' });
+    expect(oldestAt).toBe(points[0]?.at);
+    const [since, until] = [points[3]?.at ?? '', points[5]?.at ?? ''];
+    const some = await historyOf(app.operator, { resolution: 'SECONDS', since, until });
+    expect(some.points).toEqual(points.slice(3, 5));
+    expect((await historyOf(app.operator, { resolution: 'SECONDS', since, until: since })).points).toEqual([]);
+    expect((await historyOf(app.operator, { resolution: 'SECONDS', since: at(-minute), until })).points).toEqual(
+      points.slice(0, 5),
+    );
+    const refused = async (text: string) =>
+      (await app.operator.send(`{ fairshareHistory(${text}) { intervalMs } }`)).errors?.[0];
+    expect(await refused(`since: "${until}", until: "${since}"`)).toMatchObject({
+      message: 'since is after until.',
+      extensions: { code: 'BAD_USER_INPUT', argument: 'since' },
+    });
+    expect(await refused('pool: "a\\u0000b"')).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
+    for (const text of ['since: "yesterday"', 'since: 5', 'resolution: HOURS', 'resolution: null']) {
+      expect(await refused(text)).toMatchObject({ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } });
+    }
+  });
+
+  it('of a pool is found by its name in any case, and of one that is not known, nothing was taken', async () => {
+    const large = await historyOf(app.operator, { resolution: 'SECONDS', pool: ' LARGE ' });
+    expect(large.points.at(-1)).toMatchObject({ inFlight: 5, tenants: [{ name: 'foreign' }] });
+    const unknown = await historyOf(app.operator, { resolution: 'SECONDS', pool: 'unknown' });
+    expect(unknown.points).toHaveLength(large.points.length);
+    expect(unknown.points.at(-1)).toMatchObject({ inFlight: 0, maxInFlight: 0, groups: [], tenants: [] });
+    // A tenant cannot tell the pools of others from none.
+    const tenant = app.ofTenant(own, 'fairshare:read');
+    expect(await historyOf(tenant, { resolution: 'SECONDS', pool: 'large' })).toEqual(
+      await historyOf(tenant, { resolution: 'SECONDS', pool: 'unknown' }),
+    );
+  });
+});
+
+describe('what is kept', () => {
+  const source = new TestSnapshots();
+  let seq = 0;
+  const sample = (ms: number) => {
+    seq += 1;
+    return source.fairshare({ seq, asOf: new Date(ms), instanceId: 'here' });
+  };
+  const tenantsOf = (count: number, generation: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      id: `tenant ${generation} ${index}`,
+      name: `Tenant ${index}`,
+      groupId: 'group',
+      model: `model ${index % 10}`,
+      keyIds: [],
+      inFlight: 1,
+    }));
+  const all = [new Date(0), new Date(8.64e15)] as const;
+
+  it('is bounded, however many tenants and pools there are: the oldest points go first, which is told', () => {
+    const history = new FairshareHistory(10_000);
+    for (let count = 1; count <= 60; count += 1) {
+      source.tenants = tenantsOf(200, count);
+      history.add(sample(count * 2_000));
+    }
+    const points = history.between('SECONDS', ...all);
+    // 200 tenants in all and in their pools, with the groups, and the pools themselves.
+    const rowsOfPoint = 2 * 200 + 11 + 11 * 10;
+    expect(points.length).toBeLessThanOrEqual(10_000 / rowsOfPoint + 1);
+    expect(points.length).toBeGreaterThan(10_000 / rowsOfPoint - 1);
+    expect(history.oldestAt('SECONDS')).toEqual(points[0]?.at);
+    expect(points.at(-1)).toMatchObject({ at: new Date(120_000), inFlight: 200, queued: 400 });
+    for (const [index, { at, tenants }] of points.entries()) {
+      const generation = at.getTime() / 2_000;
+      expect(generation).toBe(60 - points.length + 1 + index);
+      expect(tenants.map(({ id }) => id)).toEqual(tenantsOf(200, generation).map(({ id }) => id));
+    }
+  });
+
+  it('is a day of minutes, and of names what some point has', () => {
+    const history = new FairshareHistory();
+    for (let minutes = 0; minutes < 3_000; minutes += 1) {
+      source.tenants = tenantsOf(3, minutes);
+      history.add(sample(minutes * 60_000));
+    }
+    const day = history.between('MINUTES', ...all);
+    expect(day).toHaveLength(1_440);
+    expect(day[0]?.at).toEqual(history.oldestAt('MINUTES'));
+    expect(day.at(-1)?.at).toEqual(new Date(2_999 * 60_000));
+    // A day of minutes, and the group.
+    expect(history.namesKept).toBeLessThanOrEqual(3 * 1_440 + 1);
+    expect(history.namesKept).toBeGreaterThan(3 * 1_430);
+  });
+
+  it('is the name that somebody had then', () => {
+    const history = new FairshareHistory();
+    for (const [index, name] of ['before', 'after'].entries()) {
+      source.tenants = tenantsOf(1, 0).map((tenant) => ({ ...tenant, name }));
+      history.add(sample(index * 2_000));
+    }
+    source.tenants = [];
+    history.add(sample(4_000));
+    expect(history.between('SECONDS', ...all).map(({ tenants }) => tenants.map(({ name }) => name))).toEqual([
+      ['before'],
+      ['after'],
+      [],
+    ]);
+  });
+
+  it('has no points of times in which the process did nothing, and goes on with the last when the clock is set back', () => {
+    const history = new FairshareHistory();
+    source.tenants = tenantsOf(1, 0);
+    for (const ms of [10_000, 20_000, 13_000, 20_500]) history.add(sample(ms));
+    expect(history.between('SECONDS', ...all).map(({ at }) => at.getTime())).toEqual([10_000, 20_000]);
   });
 });

@@ -5,7 +5,7 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import type { Principal } from '../../../src/access/principal.ts';
 import { scopeNames } from '../../../src/access/scopes.ts';
-import { decodeId } from '../../../src/graph/ids.ts';
+import { decodeId, encodeId, newId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import type { Client } from '../../testkit/client.ts';
 import { eventually } from '../../testkit/eventually.ts';
@@ -50,6 +50,46 @@ const SnapshotFollow = graphql(`
   }
 `);
 
+const SnapshotFiltered = graphql(`
+  query SnapshotFiltered($pool: String, $tenant: ID) {
+    fairshare(pool: $pool, tenant: $tenant) {
+      ...SnapshotRows
+    }
+  }
+`);
+
+const SnapshotFilteredLive = graphql(`
+  subscription SnapshotFilteredLive($pool: String, $tenant: ID) {
+    fairshareLive(pool: $pool, tenant: $tenant) {
+      ...SnapshotRows
+    }
+  }
+
+  fragment SnapshotRows on FairshareSnapshot {
+    totals {
+      inFlight
+    }
+    groups {
+      groupId
+    }
+    tenants {
+      name
+    }
+    keys {
+      tenantId
+      tenant {
+        name
+      }
+    }
+    pools {
+      model
+      tenants {
+        name
+      }
+    }
+  }
+`);
+
 const StatsFollow = graphql(`
   subscription SnapshotStatsFollow {
     statsLive {
@@ -88,12 +128,35 @@ describe.each<Transport>(['WebSocket', 'SSE'])('a live subscription over %s', (t
 
   it('gives something every 10 seconds, also when nothing changes', async () => {
     settle();
-    const following = await follow(app.app, app.operator, StatsFollow, {}, transport);
-    const { statsLive: first } = await following.next();
+    const following = await follow(app.app, app.operator, SnapshotFollow, {}, transport);
+    const { fairshareLive: first } = await following.next();
     const second = following.next();
     clock.advance(10_000);
-    expect((await second).statsLive.seq).toBeGreaterThan(first.seq);
+    const { fairshareLive: next } = await second;
+    expect(next.seq).toBeGreaterThan(first.seq);
+    // The newest may be a second old when nothing has changed.
+    expect(clock.nowMs() - Date.parse(next.asOf)).toBeLessThanOrEqual(1_000);
     await following.stop();
+  });
+
+  it('gives every second how long somebody waits, and how fast requests come, though nothing else changes', async () => {
+    settle();
+    snapshots.oldestWaitMs = 1;
+    const waits = await follow(app.app, app.operator, SnapshotFollow, { minIntervalMs: 250 }, transport);
+    const rates = await follow(app.app, app.operator, StatsFollow, {}, transport);
+    let seen = { fairshare: (await waits.next()).fairshareLive.seq, stats: (await rates.next()).statsLive.seq };
+    for (let round = 0; round < 3; round += 1) {
+      const next = [waits.next(), rates.next()] as const;
+      clock.advance(1_000);
+      const [{ fairshareLive }, { statsLive }] = await Promise.all(next);
+      expect({ fairshare: fairshareLive.seq, stats: statsLive.seq }).toEqual({
+        fairshare: seen.fairshare + 1,
+        stats: seen.stats + 1,
+      });
+      seen = { fairshare: fairshareLive.seq, stats: statsLive.seq };
+    }
+    snapshots.oldestWaitMs = null;
+    await Promise.all([waits.stop(), rates.stop()]);
   });
 
   it.each([[99], [0], [-1], [10_001]])('refuses an interval of %i ms', async (minIntervalMs) => {
@@ -162,12 +225,78 @@ describe('subscribers who see the same', () => {
     const sockets = await Promise.all(
       Array.from({ length: 50 }, () => Socket.accepted(app.app.url, app.operator.headers)),
     );
-    for (const socket of sockets) socket.subscribe('1', 'subscription { statsLive { seq } }');
+    for (const socket of sockets) socket.subscribe('1', 'subscription { fairshareLive { seq } }');
     await Promise.all(sockets.map((socket) => socket.message()));
     await Promise.all(sockets.map((socket, index) => (index % 2 === 0 ? socket.close() : socket.terminate())));
     await eventually(async () => expect(await runningSubscriptions(app.app)).toBe(0));
     clock.advance(60_000);
     expect(snapshots.taken - listeners).toBeLessThanOrEqual(31);
+  });
+});
+
+describe('the arguments', () => {
+  const [first, second] = tenants;
+  if (first === undefined || second === undefined) throw new Error('There are no tenants.');
+  const names = (rows: readonly { readonly name: string }[]) => rows.map(({ name }) => name);
+  const shown = async (client: typeof app.operator, pool?: string, tenant?: string) => {
+    settle();
+    const variables = { ...(pool !== undefined && { pool }), ...(tenant !== undefined && { tenant }) };
+    const { fairshare } = await client.run(SnapshotFiltered, variables);
+    const following = await follow(app.app, client, SnapshotFilteredLive, variables);
+    const { fairshareLive } = await following.next();
+    await following.stop();
+    expect(fairshareLive).toEqual(fairshare);
+    return fairshare;
+  };
+
+  it('pool gives the rows of that pool, whatever the case of its name; totals stay those of all', async () => {
+    const all = await shown(app.operator);
+    expect(names(all.tenants)).toEqual(names(tenants));
+    const small = await shown(app.operator, ' SMALL ');
+    expect(small).toMatchObject({ totals: all.totals, pools: [{ model: 'small' }], groups: [{}], keys: [{}] });
+    expect(names(small.tenants)).toEqual([first.name]);
+    expect(names(small.pools[0]?.tenants ?? [])).toEqual([first.name]);
+  });
+
+  it('tenant gives the rows of that tenant, its group, and the pools where it has any', async () => {
+    const own = await shown(app.operator, undefined, second.id);
+    expect(names(own.tenants)).toEqual([second.name]);
+    expect(own.groups).toHaveLength(1);
+    expect(own.keys.map(({ tenantId }) => tenantId)).toEqual([second.id]);
+    expect(own.pools.map(({ model }) => model)).toEqual(['large']);
+    expect(await shown(app.operator, 'small', second.id)).toMatchObject({
+      tenants: [],
+      keys: [],
+      groups: [],
+      pools: [],
+    });
+  });
+
+  it('that name what does not exist, or what belongs to somebody else, both give no rows', async () => {
+    const missing = encodeId('Tenant', newId());
+    const nothing = { tenants: [], keys: [], pools: [] };
+    expect(await shown(app.operator, undefined, missing)).toMatchObject(nothing);
+    expect(await shown(app.operator, 'missing')).toMatchObject(nothing);
+    const tenant = app.ofTenant(uuid('Tenant', first), 'fairshare:read');
+    const foreign = await shown(tenant, undefined, second.id);
+    expect(foreign).toMatchObject(nothing);
+    expect(await shown(tenant, undefined, missing)).toEqual(foreign);
+    expect(await shown(tenant, 'large')).toEqual(await shown(tenant, 'missing'));
+    expect(await shown(tenant, 'large')).toMatchObject(nothing);
+  });
+
+  it.each(['fairshareLive', 'fairshare'])('of %s that cannot be right are refused', async (field) => {
+    const operation = field === 'fairshare' ? 'query' : 'subscription';
+    for (const [argument, value, code] of [
+      ['pool', '"a\\u0000b"', 'BAD_USER_INPUT'],
+      ['tenant', '"nobody"', 'MALFORMED_ID'],
+      ['tenant', `"${keys[0]?.id}"`, 'WRONG_ID_TYPE'],
+    ]) {
+      const socket = await Socket.accepted(app.app.url, app.operator.headers);
+      const { errors } = await socket.run('1', `${operation} { ${field}(${argument}: ${value}) { seq } }`);
+      expect(errors).toMatchObject([{ extensions: { code, argument } }]);
+      await socket.close();
+    }
   });
 });
 
