@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
 import type { FairshareAlgorithm } from '../../database/generated/enums.ts';
@@ -5,7 +6,7 @@ import { foldName } from '../../graph/commands/validation.ts';
 import type { EventBus } from '../../live/event-bus.ts';
 import { type CapacityService, capacityChanged } from '../capacity/service.ts';
 import { capacityOfGateway, capacityOfModel, settingOf } from '../capacity/values.ts';
-import { type PicoPrices, picoPrices } from './costs.ts';
+import { noPrices, type PicoPrices, picoPrices } from './costs.ts';
 
 export interface CatalogModel {
   readonly id: string;
@@ -22,7 +23,7 @@ interface CatalogGroup {
   readonly weight: number;
 }
 
-interface CatalogGateway {
+export interface CatalogGateway {
   readonly id: string;
   readonly tenantId: string | null;
   readonly registeredById: string;
@@ -44,6 +45,8 @@ interface Settings {
 export interface CatalogState {
   readonly settings: Settings;
   readonly models: ReadonlyMap<string, CatalogModel>;
+  /** Of models that are gone, for requests that still run. */
+  readonly formerPrices: Pick<ReadonlyMap<string, PicoPrices>, 'get'>;
   readonly modelsByName: ReadonlyMap<string, CatalogModel>;
   readonly groups: ReadonlyMap<string, CatalogGroup>;
   readonly gateways: ReadonlyMap<string, CatalogGateway>;
@@ -59,6 +62,7 @@ interface Parts {
 
 const topics = ['Model.changed', 'FairshareGroup.changed', 'Gateway.changed', capacityChanged] as const;
 const retryAfterMs = 1_000;
+const formerPricesMax = 1_000;
 
 /**
  * Models, capacity, groups and gateways in memory, read again whenever one of them changes. There are hundreds of them
@@ -72,6 +76,7 @@ export class Catalog {
   #reading: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #isClosed = false;
+  readonly #formerPrices = new LRUCache<string, PicoPrices>({ max: formerPricesMax });
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -123,6 +128,9 @@ export class Catalog {
         this.#isStale = false;
         const state = await this.#read();
         if (this.#isClosed) return;
+        for (const { id, prices } of this.#state?.models.values() ?? []) {
+          if (!state.models.has(id)) this.#formerPrices.set(id, prices);
+        }
         this.#state = state;
         onChanged(state);
       }
@@ -166,6 +174,7 @@ export class Catalog {
         queueTimeoutMs: settingOf(settings, 'queueTimeoutSeconds').value * 1_000,
       },
       models: new Map(catalogModels.map(([, model]) => [model.id, model])),
+      formerPrices: this.#formerPrices,
       modelsByName: new Map(catalogModels),
       groups: new Map(groups.map((group) => [group.id, group])),
       gateways: new Map(
@@ -185,6 +194,10 @@ export class Catalog {
     };
   }
 }
+
+/** What a model costs now, or cost when it was deleted; null: one that the registry never had. */
+export const pricesOf = ({ models, formerPrices }: CatalogState, modelId: string | null): PicoPrices =>
+  (modelId === null ? undefined : (models.get(modelId)?.prices ?? formerPrices.get(modelId))) ?? noPrices;
 
 /** The model that a caller means; nothing when the registry has none of that name. */
 export const modelNamed = ({ modelsByName }: CatalogState, name: string): CatalogModel | undefined =>

@@ -3,7 +3,7 @@ import type { EventBus } from '../../live/event-bus.ts';
 import { type KeyDirectory, rowTypes } from '../keys/directory.ts';
 import { hasTenant } from './decision.ts';
 import type { LocalOwner } from './local-owner.ts';
-import { type Party, partyOf } from './parties.ts';
+import { nameOf, type Party, partyOf } from './parties.ts';
 
 interface Parts {
   readonly events: EventBus;
@@ -14,7 +14,10 @@ interface Parts {
 
 /** Has changes of tenants, keys, users and so on act on what waits and runs, whoever made them. */
 export function followChanges({ events, directory, owner, log }: Parts): () => void {
-  const reload = async (party: Party): Promise<void> => {
+  /** Those that are being read, and whether they changed since that began: so that what is read last is what counts. */
+  const reading = new Map<string, { hasChanged: boolean }>();
+
+  const read = async (party: Party): Promise<void> => {
     const { key } = party.identity;
     const identity = await directory.findById(key.id);
     if (identity === undefined || !hasTenant(identity)) {
@@ -26,13 +29,28 @@ export function followChanges({ events, directory, owner, log }: Parts): () => v
     if (user === undefined) owner()?.review.partyGone(party, 'USER_DEACTIVATED');
     else owner()?.review.partyChanged(party, partyOf(identity, user));
   };
-  const reloadAll = (isMeant: (party: Party) => boolean): void => {
-    for (const party of [...(owner()?.review.parties ?? [])]) {
-      if (!isMeant(party)) continue;
-      reload(party).catch((error: unknown) => {
-        log.error({ err: error }, 'a change could not be read; it acts on what is asked for next');
-      });
+  const reload = async (party: Party): Promise<void> => {
+    const name = nameOf(party);
+    const underWay = reading.get(name);
+    if (underWay !== undefined) {
+      underWay.hasChanged = true;
+      return;
     }
+    const state = { hasChanged: true };
+    reading.set(name, state);
+    try {
+      while (state.hasChanged) {
+        state.hasChanged = false;
+        await read(party);
+      }
+    } catch (error) {
+      log.error({ err: error }, 'a change could not be read; it acts on what is asked for next');
+    } finally {
+      reading.delete(name);
+    }
+  };
+  const reloadAll = (isMeant: (party: Party) => boolean): void => {
+    for (const party of [...(owner()?.review.parties ?? [])]) if (isMeant(party)) void reload(party);
   };
   const stops = [
     ...rowTypes.flatMap((type) => [

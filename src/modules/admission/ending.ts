@@ -5,8 +5,8 @@ import type { Ledger } from '../limits/ledger/ledger.ts';
 import type { Reservation } from '../limits/ledger/reservation.ts';
 import type { Activity } from './activity.ts';
 import { leaseNotFound, notWritten, requestKey, requestNotFound } from './answers.ts';
-import type { CatalogState } from './catalog.ts';
-import { costOf, nanoOf, noPrices, type PicoPrices } from './costs.ts';
+import { type CatalogState, pricesOf } from './catalog.ts';
+import { costOf, nanoOf } from './costs.ts';
 import type { Holding } from './holding.ts';
 import type { Held } from './leases.ts';
 import type { Caller, CancelAnswer, CancelCall, Cancellation, SettleAnswer, SettleCall } from './owner.ts';
@@ -47,7 +47,7 @@ export class Ending {
   }
 
   async settle(call: SettleCall): Promise<SettleAnswer> {
-    const { activity, holding, ledger, records, slots } = this.#parts;
+    const { activity, catalog, holding, ledger, records, slots } = this.#parts;
     const { caller, leaseId, inputTokens, outputTokens } = call;
     const held = holding.leases.get(leaseId);
     try {
@@ -55,7 +55,7 @@ export class Ending {
       const { row, reservation } = held;
       if (row.credentialId !== caller.credentialId) return leaseNotFound;
       const now = this.#now;
-      const prices = this.#pricesOf(row.modelId);
+      const prices = pricesOf(catalog(), row.modelId);
       const tokens = inputTokens + outputTokens;
       holding.remove(held);
       ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, now);
@@ -122,11 +122,11 @@ export class Ending {
 
   /** Settles what has ended already: gives the record that there is, which it corrects once if nothing was known. */
   async #settleLate(call: SettleCall): Promise<SettleAnswer> {
-    const { activity, ledger, records } = this.#parts;
+    const { activity, catalog, ledger, records } = this.#parts;
     const known = await records.find(call.leaseId);
     if (known === undefined || known.credentialId !== call.caller.credentialId) return leaseNotFound;
     if (known.settlement !== 'UNSETTLED') return { outcome: 'SETTLED', record: known, isRepeated: true };
-    const prices = this.#pricesOf(known.modelId);
+    const prices = pricesOf(catalog(), known.modelId);
     const settled = await records.correct(lateFigures(call, prices));
     if (settled === undefined) return leaseNotFound;
     const tokens = call.inputTokens + call.outputTokens;
@@ -137,9 +137,5 @@ export class Ending {
       ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, this.#now);
     }
     return { outcome: 'SETTLED', record: settled.record, isRepeated: !settled.isNew };
-  }
-
-  #pricesOf(modelId: string | null): PicoPrices {
-    return (modelId === null ? undefined : this.#parts.catalog().models.get(modelId)?.prices) ?? noPrices;
   }
 }

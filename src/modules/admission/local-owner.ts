@@ -5,7 +5,8 @@ import type { Clock } from '../../graph/context.ts';
 import { newId } from '../../graph/ids.ts';
 import type { Timers } from '../../live/timers.ts';
 import type { KeyDirectory } from '../keys/directory.ts';
-import { Ledger } from '../limits/ledger/ledger.ts';
+import { isTighter, type LayerStack } from '../limits/ledger/layers.ts';
+import { type Decision, Ledger } from '../limits/ledger/ledger.ts';
 import type { Reservation } from '../limits/ledger/reservation.ts';
 import type { Activity, NamedTenant } from './activity.ts';
 import { isStopping, notWritten, requestKey } from './answers.ts';
@@ -246,7 +247,7 @@ export class LocalOwner implements AdmissionOwner {
     const costNanoUsd = nanoOf(costOf(wish.model?.prices ?? noPrices, estimate));
     const decision = this.ledger.reserve(stack, { requests: 1, tokens, costNanoUsd }, now);
     if (!decision.admitted) return this.#refuse(refusalOfLimit(decision.refusal), tenant);
-    const { reservation } = decision;
+    let { reservation } = decision;
     const requested = this.slots.request(attempt, wish);
     if (requested !== 'GRANTED') {
       const end = await requested;
@@ -257,10 +258,34 @@ export class LocalOwner implements AdmissionOwner {
         this.ledger.cancel(reservation, this.#now);
         return refusal === 'STOPPED' ? isStopping : this.#refuse(refusal, tenant);
       }
+      const again = await this.#decideAgain(attempt, attempt.wish.party.stack, stack, reservation);
+      if (!again.admitted) return this.#refuse(refusalOfLimit(again.refusal), tenant);
+      reservation = again.reservation;
     }
     const answer = await this.#grant(attempt, attempt.wish, reservation, requested === 'GRANTED' ? 'FAST' : 'QUEUED');
     if (answer.outcome === 'ADMITTED') activity.admitted(tenant, answer.lease.queueWaitMs);
     return answer;
+  }
+
+  /** Decides one that waited by limits that were set or lowered meanwhile, as if it had taken nothing yet. */
+  async #decideAgain(
+    { id }: Attempt,
+    stack: LayerStack,
+    before: LayerStack,
+    reservation: Reservation,
+  ): Promise<Decision> {
+    if (!isTighter(stack, before)) return { admitted: true, reservation };
+    try {
+      await this.counters.seeds(stack, this.#now);
+    } catch (error) {
+      this.slots.cancel(id);
+      this.ledger.cancel(reservation, this.#now);
+      throw error;
+    }
+    this.ledger.cancel(reservation, this.#now);
+    const decision = this.ledger.reserve(stack, reservation, this.#now);
+    if (!decision.admitted) this.slots.cancel(id);
+    return decision;
   }
 
   /** Why one that has got its slot after all may not have it any more. */

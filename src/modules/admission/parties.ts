@@ -22,6 +22,10 @@ export interface Party {
   readonly rows: readonly string[];
 }
 
+/** The same for a key and a user, however they change. */
+export const nameOf = ({ identity, user }: Pick<Party, 'identity' | 'user'>): string =>
+  `${identity.key.id} ${user?.id ?? ''}`;
+
 /** Of the same key and the same user, as long as neither changed. */
 const known = new WeakMap<KeyIdentity, { own?: Party; readonly ofUsers: WeakMap<KeyUser, Party> }>();
 

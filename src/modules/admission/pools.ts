@@ -1,7 +1,7 @@
 import { Scheduler } from '../fairshare/scheduler.ts';
 import type { CatalogState } from './catalog.ts';
 import { unroutedPool } from './decision.ts';
-import { gatewayCap, type Party } from './parties.ts';
+import { gatewayCap, nameOf, type Party } from './parties.ts';
 
 /** Keeps a scheduler at what is configured, and at what those have that requests are for. */
 export class Pools {
@@ -45,7 +45,7 @@ export class Pools {
   /** Takes over what somebody has, if it is new. */
   meet(party: Party, now: number): void {
     const { key } = party.identity;
-    const name = `${key.id} ${party.user?.id ?? ''}`;
+    const name = nameOf(party);
     if (this.#parties.get(name) === party) return;
     this.#parties.set(name, party);
     this.#identities.set(key.id, party.identity);

@@ -1,10 +1,11 @@
 import type { Clock } from '../../graph/context.ts';
 import type { Attempt } from './attempt.ts';
-import type { CatalogState } from './catalog.ts';
+import type { CatalogGateway, CatalogState } from './catalog.ts';
 import { refusalOfWish, type Wish } from './decision.ts';
 import type { Leases } from './leases.ts';
-import type { Party } from './parties.ts';
+import { nameOf, type Party } from './parties.ts';
 import { type AdmissionReason, refusalFor } from './refusals.ts';
+import { blockOf } from './slot-refusals.ts';
 import type { Slots } from './slots.ts';
 
 interface Parts {
@@ -30,17 +31,20 @@ export class Review {
   partyChanged(before: Party, now: Party): void {
     const { slots } = this.#parts;
     slots.meet(now);
-    for (const attempt of [...slots.waiting]) {
-      if (attempt.wish?.party === before) this.#look(attempt, { ...attempt.wish, party: now });
-    }
+    for (const { attempt, wish } of this.#waitingOf(before)) this.#look(attempt, { ...wish, party: now });
   }
 
   /** Somebody is no more whom requests wait for. */
   partyGone(party: Party, reason: AdmissionReason): void {
     const { slots } = this.#parts;
-    for (const attempt of [...slots.waiting]) {
-      if (attempt.wish?.party === party) slots.cancel(attempt.id, { refusal: refusalFor(reason) });
-    }
+    for (const { attempt } of this.#waitingOf(party)) slots.cancel(attempt.id, { refusal: refusalFor(reason) });
+  }
+
+  #waitingOf(party: Party): readonly { readonly attempt: Attempt; readonly wish: Wish }[] {
+    const name = nameOf(party);
+    return [...this.#parts.slots.waiting].flatMap((attempt) =>
+      attempt.wish !== undefined && nameOf(attempt.wish.party) === name ? [{ attempt, wish: attempt.wish }] : [],
+    );
   }
 
   /** Takes over what is configured now. */
@@ -49,8 +53,10 @@ export class Review {
     slots.configure(catalog);
     for (const attempt of [...slots.waiting]) {
       const { wish } = attempt;
-      if (wish?.model === undefined) continue;
-      this.#look(attempt, { ...wish, model: catalog.models.get(wish.model.id) });
+      if (wish === undefined) continue;
+      const { gatewayId } = attempt.call;
+      const gateway = gatewayId === null ? undefined : catalog.gateways.get(gatewayId);
+      this.#look(attempt, { ...wish, model: wish.model && catalog.models.get(wish.model.id) }, gateway);
     }
   }
 
@@ -63,10 +69,10 @@ export class Review {
     slots.forget((keyId) => active.has(keyId));
   }
 
-  #look(attempt: Attempt, wish: Wish): void {
+  #look(attempt: Attempt, wish: Wish, gateway?: CatalogGateway): void {
     attempt.wish = wish;
     const { slots, clock } = this.#parts;
-    const refusal = refusalOfWish(wish, clock.now());
+    const refusal = refusalOfWish(wish, clock.now()) ?? blockOf(wish, gateway);
     if (refusal !== undefined) slots.cancel(attempt.id, { refusal });
   }
 }

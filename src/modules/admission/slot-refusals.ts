@@ -1,4 +1,5 @@
 import type { Refusal } from '../fairshare/api.ts';
+import type { CatalogGateway } from './catalog.ts';
 import type { Wish } from './decision.ts';
 import { gatewayCap } from './parties.ts';
 import { type LimitView, type RefusalView, refusalFor } from './refusals.ts';
@@ -19,6 +20,9 @@ const limitOf = (
   remaining: String(Math.max(0, limit - used)),
   resetAt: null,
 });
+
+const blockedBy = (owner: Parameters<typeof limitOf>[0]): RefusalView =>
+  refusalFor('IN_FLIGHT_BLOCKED', { limit: limitOf(owner, 'MAX_IN_FLIGHT', 0, 0), permanent: true });
 
 /** Why the scheduler gives no slot, in the words of the graph. */
 export function refusalOfSlots(refusal: Refusal, { party, model }: Wish, gatewayId: string | null): RefusalView {
@@ -49,9 +53,22 @@ export function refusalOfSlots(refusal: Refusal, { party, model }: Wish, gateway
           : refusal.by === 'KEY'
             ? ({ type: 'KEY', id: key.id } as const)
             : (cap ?? ({ type: 'GATEWAY', id: gateway } as const));
-      return refusalFor('IN_FLIGHT_BLOCKED', { limit: limitOf(owner, 'MAX_IN_FLIGHT', 0, 0), permanent: true });
+      return blockedBy(owner);
     }
   }
+}
+
+/** Why waiting does not help any more: somebody may have nothing in flight. */
+export function blockOf({ party }: Wish, gateway: CatalogGateway | undefined): RefusalView | undefined {
+  const { key, tenant } = party.identity;
+  const owner =
+    tenant.limits.maxInFlight === 0
+      ? ({ type: 'TENANT', id: tenant.id } as const)
+      : key.limits.maxInFlight === 0
+        ? ({ type: 'KEY', id: key.id } as const)
+        : (party.caps.find(({ max }) => max === 0)?.owner ??
+          (gateway?.maxInFlight === 0 ? ({ type: 'GATEWAY', id: gateway.id } as const) : undefined));
+  return owner && blockedBy(owner);
 }
 
 /** A request that waited as long as it may. */

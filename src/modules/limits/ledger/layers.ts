@@ -117,6 +117,26 @@ export function layersOf({ timeZone, key, user, team, product, tenant }: Limited
   return { timeZone, layers };
 }
 
+const amounts = ({ requestsPerMinute, tokensPerMinute, tokensPerDay, budget }: LedgerLimits) => [
+  requestsPerMinute,
+  tokensPerMinute,
+  tokensPerDay,
+  budget?.tokens ?? null,
+  budget?.costNanoUsd ?? null,
+];
+
+/** Whether any limit is set that was not, or is lower than it was. */
+export const isTighter = (now: LayerStack, before: LayerStack): boolean =>
+  now !== before &&
+  now.layers.some(({ key, limits }) => {
+    const earlier = before.layers.find((layer) => layer.key === key);
+    const amountsBefore = earlier && amounts(earlier.limits);
+    return amounts(limits).some((limit, index) => {
+      const was = amountsBefore?.[index] ?? null;
+      return limit !== null && (was === null || limit < was);
+    });
+  });
+
 /** The budget that counts now: one whose start is still to come limits nothing yet. */
 export const begunBudget = ({ budget }: LedgerLimits, now: number): LedgerBudget | null =>
   budget !== null && (budget.period === 'MONTH' || budget.period.startedAt <= now) ? budget : null;
