@@ -70,6 +70,7 @@ const callerOf = ({ kind, credentialId, tenantId, productId, engineId, userId, a
 export class AdmissionService {
   readonly #parts: Parts;
   readonly #ownership: Ownership;
+  readonly #changes: ReturnType<typeof followChanges>;
   readonly #stopListening: readonly (() => void)[];
   #term: Term | undefined;
   #isDraining = false;
@@ -79,8 +80,9 @@ export class AdmissionService {
     this.#parts = parts;
     const owner = () => this.#owner;
     const { database, events, directory, heartbeats, instanceId, log } = parts;
+    this.#changes = followChanges({ events, directory, owner, log });
     this.#stopListening = [
-      followChanges({ events, directory, owner, log }),
+      this.#changes.stop,
       heartbeats.onHeartbeat(({ gatewayId, at, leaseIds }) => {
         this.#owner
           ?.heard({ gatewayId, at: at.getTime(), leaseIds: leaseIds.flatMap(leaseIdOf) })
@@ -130,9 +132,9 @@ export class AdmissionService {
     await this.#term?.flush();
   }
 
-  /** Fulfilled when changes of models, capacity, groups and gateways that were committed before act. */
+  /** Fulfilled when all changes that were committed before act. */
   async refreshed(): Promise<void> {
-    await this.#term?.catalog.refreshed();
+    await Promise.all([this.#term?.catalog.refreshed(), this.#changes.refreshed()]);
   }
 
   /**

@@ -220,5 +220,6 @@ it('a request that is asked for again while its slot is given back has a lease o
   await release();
   const { id } = await again;
   expect(await gate.leaseIds()).toEqual([id]);
+  expect(await gate.admit(wanted)).toMatchObject({ id });
   expect(await gate.settle(id)).toMatchObject({ isRepeated: false });
 });
