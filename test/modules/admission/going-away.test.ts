@@ -150,6 +150,8 @@ it.each<[string, Way]>([
     const requests = [free, { ...free, requestId: found }, { ...wanted, requestId: waits }];
     const goAway = await ask('1', { requests });
     await whenQueued(waits);
+    // Until they are written, nobody has been given them.
+    await eventually(async () => expect(await app.app.database.prisma.lease.count()).toBe(3));
     await eventually(async () => expect(await gate.leaseIds()).toHaveLength(3));
     await goAway();
     await whenGone(waits);
