@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { GraphQLSchema } from 'graphql';
 import { type Logger, pino } from 'pino';
@@ -18,6 +19,8 @@ import { EventBus } from './live/event-bus.ts';
 import { systemTimers, type Timers } from './live/timers.ts';
 import { ActivityMeter } from './modules/admission/activity-meter.ts';
 import { AdmissionPicture } from './modules/admission/picture.ts';
+import { ownerPath } from './modules/admission/replicas/methods.ts';
+import { readOrMakeReplicaSecret } from './modules/admission/replicas/proof.ts';
 import { AdmissionService } from './modules/admission/service.ts';
 import type { AdmissionStore } from './modules/admission/store.ts';
 import { AdmissionWriter } from './modules/admission/writer.ts';
@@ -167,6 +170,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       keyUsage: keys.usage,
       heartbeats: gatewayHeartbeats,
       pace: config.gateways,
+      replicaSecret: await readOrMakeReplicaSecret(admissionDatabase),
       openStore: (epoch) => options.admissionStore ?? new AdmissionWriter({ url, log, ...epoch }),
       clock,
       timers,
@@ -244,6 +248,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       budget: new LocalCostBudget(config.graph.cost, clock),
       presenter: new ErrorPresenter({ log, suggestions: config.graph.suggestions }),
       program: { services, database, audit, clock, sealer },
+      internal: {
+        [ownerPath]: (request, socket, head) => admission.connectReplica(request, socket, head),
+      },
       isReady: () => migrationsAreApplied(database.pool).catch(() => false),
       onRejected: (reason, info) => {
         metrics.rejectedRequests.inc({ reason });
@@ -253,6 +260,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     closers.push(() => server.drain());
     // Before the server: what waits for a slot would hold it up.
     closers.push(() => admission.drain());
+    await admission.publish(advertisedUrl(config.http, server.port));
 
     let closing: Promise<void> | undefined;
     return {
@@ -282,8 +290,16 @@ async function startOwnPostgres(config: Config, log: Logger, closers: Closer[]):
   return postgres.url;
 }
 
+/** Where other servers reach this one: where it listens, or by its name where that is every address. */
+function advertisedUrl({ advertiseUrl, host }: Config['http'], port: number): string {
+  if (advertiseUrl !== undefined) return advertiseUrl;
+  return `http://${isEveryAddress(host) ? hostname() : hostInUrl(host)}:${port}`;
+}
+
+const isEveryAddress = (host: string): boolean => host === '0.0.0.0' || host === '::';
+
 /** A server that listens on every address is reached at this machine's own. */
 function hostInUrl(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  if (isEveryAddress(host)) return 'localhost';
   return host.includes(':') ? `[${host}]` : host;
 }

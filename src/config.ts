@@ -59,6 +59,7 @@ const environmentSchema = z.object({
   FAIRLEAD_PLAYGROUND: flag.optional(),
   FAIRLEAD_ALLOWED_ORIGINS: list,
   FAIRLEAD_TRUST_PROXY: flag.default(false),
+  FAIRLEAD_ADVERTISE_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
   FAIRLEAD_MAX_BODY_BYTES: count(1_048_576),
   FAIRLEAD_MAX_TOKENS: count(2_000),
   FAIRLEAD_MAX_DEPTH: count(15),
@@ -89,6 +90,8 @@ export interface Config {
     readonly maxBodyBytes: number;
     /** Whether X-Forwarded-For names the client; only behind a proxy that sets it. */
     readonly trustProxy: boolean;
+    /** Where the other servers of the deployment reach this one. Absent: where it listens. */
+    readonly advertiseUrl: string | undefined;
     /** Origins, besides the server's own, whose pages may call the API and open sockets. `*` allows every one. */
     readonly allowedOrigins: readonly string[];
     /** How long requests in flight may take to finish after SIGTERM. */
@@ -191,6 +194,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
       port: env.PORT,
       maxBodyBytes: env.FAIRLEAD_MAX_BODY_BYTES,
       trustProxy: env.FAIRLEAD_TRUST_PROXY,
+      advertiseUrl: env.FAIRLEAD_ADVERTISE_URL,
       allowedOrigins: env.FAIRLEAD_ALLOWED_ORIGINS,
       drainTimeoutMs: env.FAIRLEAD_DRAIN_TIMEOUT_MS,
     },

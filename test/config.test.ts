@@ -121,12 +121,20 @@ describe('the configuration', () => {
       DATABASE_URL: 'postgres://localhost/x',
       FAIRLEAD_HOME: '/var/lib/fairlead',
       FAIRLEAD_TRUST_PROXY: 'true',
+      FAIRLEAD_ADVERTISE_URL: 'https://fairlead-2.internal:8443',
     });
     expect(config).toMatchObject({
       logLevel: 'debug',
       home: '/var/lib/fairlead',
       database: { url: 'postgres://localhost/x', poolSize: 1 },
-      http: { host: '::', port: 0, trustProxy: true, maxBodyBytes: 2, drainTimeoutMs: 13 },
+      http: {
+        host: '::',
+        port: 0,
+        advertiseUrl: 'https://fairlead-2.internal:8443',
+        trustProxy: true,
+        maxBodyBytes: 2,
+        drainTimeoutMs: 13,
+      },
       graph: {
         maxTokens: 3,
         maxDepth: 4,

@@ -14,7 +14,8 @@ export type RequestErrorCode =
   | 'OPERATION_TOO_EXPENSIVE'
   | 'COST_BUDGET_EXHAUSTED'
   | 'RATE_LIMITED'
-  | 'SUBSCRIBER_TOO_SLOW';
+  | 'SUBSCRIBER_TOO_SLOW'
+  | 'NOT_READY';
 
 /** A request that cannot be carried out as it was sent: a top-level error that the client has to correct. */
 export class RequestError extends GraphQLError {

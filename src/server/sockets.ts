@@ -49,7 +49,7 @@ export interface Sockets {
  * client gives up for good on some close codes, so only a bad credential gets one of those.
  */
 export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { readonly log: Logger }): Sockets {
-  const { authenticator, config, credentialWatch, log, metrics, onRejected, presenter } = parts;
+  const { authenticator, config, credentialWatch, internal, log, metrics, onRejected, presenter } = parts;
   const socketServer = new WebSocketServer({
     noServer: true,
     handleProtocols,
@@ -181,7 +181,11 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
   });
 
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const path = request.url?.split('?')[0];
+    const path = request.url?.split('?')[0] ?? '';
+    if (Object.hasOwn(internal, path)) {
+      internal[path]?.(request, socket, head);
+      return;
+    }
     if (path !== '/graphql') {
       refuseUpgrade(socket, '404 Not Found');
       return;

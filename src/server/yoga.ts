@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { GraphQLSchema } from 'graphql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { Authenticator } from '../access/authenticator.ts';
@@ -35,6 +37,8 @@ export interface GraphParts {
   /** The same for every request. */
   readonly program: Omit<GraphContext, 'principal' | 'info'>;
   readonly onRejected: (reason: RejectionReason, info: RequestInfo) => void;
+  /** Sockets by other paths than the graph's, each for whoever knows whom to let in. */
+  readonly internal: Readonly<Record<string, (request: IncomingMessage, socket: Duplex, head: Buffer) => void>>;
 }
 
 export type Yoga = YogaServerInstance<ServerContext, GraphContext>;

@@ -9,7 +9,7 @@ export const leaseNotFound: NotFound = { outcome: 'NOT_FOUND', type: 'lease', pa
 
 export const requestNotFound: NotFound = { outcome: 'NOT_FOUND', type: 'request', path: ['requestId'] };
 
-const unavailable = (message: string): Unavailable => ({ outcome: 'UNAVAILABLE', message, retryAfterMs: 1_000 });
+export const unavailable = (message: string): Unavailable => ({ outcome: 'UNAVAILABLE', message, retryAfterMs: 1_000 });
 
 export const isStopping = unavailable('This server is stopping. Try again: another one takes over.');
 

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Principal } from '../../access/principal.ts';
 import { isWithin } from '../../access/visibility.ts';
 import type { Connection } from '../../graph/connections.ts';
@@ -27,6 +29,9 @@ import type {
 import { Ownership } from './ownership.ts';
 import type { Deciding } from './picture.ts';
 import { refusalFor } from './refusals.ts';
+import { ReplicaEndpoint } from './replicas/endpoint.ts';
+import { OwnerWatch } from './replicas/owner-watch.ts';
+import { RemoteOwner } from './replicas/remote-owner.ts';
 import { Term, type TermParts } from './term.ts';
 
 declare module '../../graph/context.ts' {
@@ -38,6 +43,8 @@ declare module '../../graph/context.ts' {
 interface Parts extends TermParts {
   readonly keyUsage: UsageRecorder;
   readonly heartbeats: GatewayHeartbeats;
+  /** By which the processes of the deployment know each other. */
+  readonly replicaSecret: Uint8Array;
 }
 
 /** Ten times this for all that was counted, and ten more for what was counted just after such a round began. */
@@ -71,6 +78,9 @@ export class AdmissionService {
   readonly #parts: Parts;
   readonly #ownership: Ownership;
   readonly #changes: ReturnType<typeof followChanges>;
+  readonly #endpoint: ReplicaEndpoint;
+  readonly #remote: RemoteOwner;
+  readonly #watch: OwnerWatch;
   readonly #stopListening: readonly (() => void)[];
   #term: Term | undefined;
   #isDraining = false;
@@ -79,13 +89,13 @@ export class AdmissionService {
   constructor(parts: Parts) {
     this.#parts = parts;
     const owner = () => this.#owner;
-    const { database, events, directory, heartbeats, instanceId, log } = parts;
+    const { activity, database, events, directory, heartbeats, instanceId, log, replicaSecret: secret } = parts;
     this.#changes = followChanges({ events, directory, owner, log });
     this.#stopListening = [
       this.#changes.stop,
       heartbeats.onHeartbeat(({ gatewayId, at, leaseIds }) => {
-        this.#owner
-          ?.heard({ gatewayId, at: at.getTime(), leaseIds: leaseIds.flatMap(leaseIdOf) })
+        this.#decider
+          .heard({ gatewayId, at: at.getTime(), leaseIds: leaseIds.flatMap(leaseIdOf) })
           .catch((error: unknown) => {
             log.warn({ err: error }, 'leases that a heartbeat named could not be renewed');
           });
@@ -98,6 +108,27 @@ export class AdmissionService {
       onGained: (epoch) => this.#begin(epoch),
       onLost: () => void this.#endTerm(),
     });
+    this.#endpoint = new ReplicaEndpoint({ instanceId, secret, log, onReplicasChanged: () => activity.changed() });
+    this.#remote = new RemoteOwner({
+      instanceId,
+      secret,
+      log,
+      // It may have ended, or another one may decide by now.
+      onUnreachable: () => {
+        void this.#ownership.tryNow();
+        void this.#watch.read();
+      },
+    });
+    this.#watch = new OwnerWatch({
+      database,
+      events,
+      log,
+      onOwner: (owner) => {
+        this.#remote.follow(owner);
+        // Announced as well by one that decides no more.
+        if (owner.instanceId !== instanceId) void this.#ownership.tryNow();
+      },
+    });
   }
 
   /** Fulfilled when this process decides, or knows that another one does. */
@@ -108,16 +139,33 @@ export class AdmissionService {
       setInterval(() => this.#owner?.review.forgetIdle(), forgetEveryMs).unref(),
     ];
     await this.#ownership.start();
+    await this.#watch.read();
   }
 
-  /** Answers what waits, and takes nothing more; what runs can still be settled. */
-  drain(): void {
+  /** Says where the other processes reach this one. */
+  async publish(url: string): Promise<void> {
+    await this.#ownership.publish(url);
+  }
+
+  /** Takes a connection of another process. */
+  connectReplica(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#endpoint.upgrade(request, socket, head);
+  }
+
+  /** Answers what waits, and takes nothing more; what runs can still be settled, by whoever decides then. */
+  async drain(): Promise<void> {
     this.#isDraining = true;
     this.#term?.drain();
+    const isAlone = this.#endpoint.replicas === 0;
+    await this.#endpoint.stop();
+    if (isAlone) return;
+    await this.flush();
+    await this.#endTerm();
+    await this.#ownership.close();
   }
 
   async close(): Promise<void> {
-    this.drain();
+    await this.drain();
     for (const turn of this.#turns) clearInterval(turn);
     for (const stop of this.#stopListening) stop();
     await this.flush();
@@ -125,6 +173,8 @@ export class AdmissionService {
     await this.#ownership.close();
     // It may have become the one only just now.
     await this.#endTerm();
+    this.#watch.close();
+    this.#remote.close();
   }
 
   /** Writes what was counted, and what could not be written before. */
@@ -213,21 +263,21 @@ export class AdmissionService {
 
   /** Where a request stands that the caller asked for and that waits; null when none does. */
   queuedRequest(principal: Principal, requestId: string): Promise<QueuedRequestView | null> {
-    return this.#owner?.queuedRequest(callerOf(principal), requestId) ?? Promise.resolve(null);
+    return this.#decider.queuedRequest(callerOf(principal), requestId);
   }
 
   /** Of these leases, those that the caller sees. */
   leases(principal: Principal, ids: readonly string[]): Promise<readonly LeaseView[]> {
-    return this.#owner?.leasesOf(callerOf(principal), ids) ?? Promise.resolve([]);
+    return this.#decider.leasesOf(callerOf(principal), ids);
   }
 
   /** The leases that are held and that the caller sees. @throws {RequestError} naming the argument that breaks a rule */
   leaseList(principal: Principal, filter: LeaseFilter, request: LeaseListRequest): Promise<Connection<LeaseView>> {
-    return readLeaseList(this.#owner, callerOf(principal), filter, request);
+    return readLeaseList(this.#decider, callerOf(principal), filter, request);
   }
 
   figures(): Promise<LiveFigures> {
-    return this.#owner?.figures() ?? Promise.resolve({ inFlight: 0, queued: 0, models: {} });
+    return this.#decider.figures();
   }
 
   /** What this process decides with; nothing while another one decides. */
@@ -242,12 +292,9 @@ export class AdmissionService {
     return this.#term?.owner;
   }
 
-  /** The one process that decides. @throws {AdmissionUnavailableError} when it is not this one */
+  /** Who decides: this process, or another one, which is asked. */
   get #decider(): AdmissionOwner {
-    if (this.#owner === undefined) {
-      throw new AdmissionUnavailableError('Another server decides, or is about to. Try again in a moment.', 1_000);
-    }
-    return this.#owner;
+    return this.#owner ?? this.#remote;
   }
 
   /** The key that a secret opens now. */
@@ -278,13 +325,14 @@ export class AdmissionService {
     this.#term = term;
     if (this.#isDraining) term.drain();
     await term.begin();
+    if (term.owner !== undefined) this.#endpoint.serve({ epoch, owner: term.owner });
   }
 
   async #endTerm(): Promise<void> {
     const term = this.#term;
     this.#term = undefined;
     try {
-      await term?.end();
+      await Promise.all([term?.end(), this.#endpoint.stop()]);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'what admission still had to write could not be ended well');
     }

@@ -1,0 +1,146 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { LRUCache } from 'lru-cache';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { z } from 'zod';
+import type { AdmissionOwner } from '../owner.ts';
+import { Channel } from './channel.ts';
+import { isMethodName, ownerMethods } from './methods.ts';
+import { answerTo, type Introduction, readIntroduction } from './proof.ts';
+
+interface Parts {
+  readonly instanceId: string;
+  readonly secret: Uint8Array;
+  readonly log: Logger;
+  /** Called when another process has connected, or is gone. */
+  readonly onReplicasChanged: () => void;
+}
+
+/** What is answered for, and in which epoch. */
+interface Served {
+  readonly epoch: number;
+  readonly owner: AdmissionOwner;
+}
+
+const maxPayloadBytes = 16 * 1_048_576;
+/** What was said once is not accepted again. Only processes of the deployment can add to them. */
+const noncesMax = 100_000;
+
+const callRule = z.tuple([z.number(), z.string(), z.unknown()]);
+
+/**
+ * Answers the other processes of the deployment while this one decides, and nobody else. They prove that they know the
+ * deployment's secret before anything they send is read, and name the epoch that they mean.
+ */
+export class ReplicaEndpoint {
+  readonly #parts: Parts;
+  readonly #sockets: WebSocketServer;
+  readonly #nonces = new LRUCache<string, true>({ max: noncesMax });
+  readonly #connections = new Map<Channel, { readonly replica: string; readonly ended: Promise<void> }>();
+  #served: Served | undefined;
+  #answering = new Set<Promise<void>>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: maxPayloadBytes,
+    });
+  }
+
+  /** How many other processes are connected. */
+  get replicas(): number {
+    return new Set([...this.#connections.values()].map(({ replica }) => replica)).size;
+  }
+
+  serve(served: Served): void {
+    this.#served = served;
+  }
+
+  /** Answers what was asked, and ends every connection. */
+  async stop(): Promise<void> {
+    this.#served = undefined;
+    const connections = [...this.#connections];
+    await Promise.all(this.#answering);
+    for (const [channel] of connections) channel.close();
+    const late = setTimeout(() => {
+      for (const [channel] of connections) channel.terminate();
+    }, closeTimeoutMs);
+    await Promise.all(connections.map(([, { ended }]) => ended));
+    clearTimeout(late);
+  }
+
+  /** Takes a connection, or refuses it; an HTTP server gives it up to this. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // The HTTP server has given the socket up; without a listener, a client that resets it would end the program.
+    socket.on('error', () => socket.destroy());
+    const { instanceId, secret } = this.#parts;
+    const introduction = readIntroduction(secret, request.headers.authorization);
+    if (introduction === undefined || introduction.to !== instanceId || this.#nonces.has(introduction.nonce)) {
+      socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    this.#nonces.set(introduction.nonce, true);
+    const served = this.#served;
+    if (served?.epoch !== introduction.epoch) {
+      socket.end('HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    const addAnswer = (headers: string[]): void => {
+      headers.push(`X-Fairlead-Replica: ${answerTo(secret, introduction)}`);
+    };
+    this.#sockets.once('headers', addAnswer);
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#connect(webSocket, introduction, served));
+    this.#sockets.off('headers', addAnswer);
+  }
+
+  #connect(socket: WebSocket, { from }: Introduction, { owner }: Served): void {
+    const { log, onReplicasChanged } = this.#parts;
+    const ended = Promise.withResolvers<void>();
+    const underWay = new Map<number, AbortController>();
+    const channel = new Channel(socket, {
+      log,
+      onMessage: (message) => {
+        const [id, name, argument] = callRule.parse(message);
+        if (name === 'abort') {
+          underWay.get(id)?.abort();
+          return;
+        }
+        const controller = new AbortController();
+        underWay.set(id, controller);
+        const answering = this.#answer(owner, name, argument, controller.signal)
+          .then((answer) => channel.send([id, ...answer]))
+          .finally(() => {
+            underWay.delete(id);
+            this.#answering.delete(answering);
+          });
+        this.#answering.add(answering);
+      },
+      onEnd: () => {
+        this.#connections.delete(channel);
+        // Nobody waits for it any more.
+        for (const controller of underWay.values()) controller.abort();
+        ended.resolve();
+        onReplicasChanged();
+      },
+    });
+    this.#connections.set(channel, { replica: from, ended: ended.promise });
+    onReplicasChanged();
+  }
+
+  async #answer(owner: AdmissionOwner, name: string, argument: unknown, signal: AbortSignal) {
+    try {
+      if (!isMethodName(name)) throw new TypeError(`There is no method ${name}.`);
+      // Made by the method of the same name, in a process that speaks the same version.
+      return ['answer', (await ownerMethods[name](owner, argument as never, signal)) ?? null];
+    } catch (error) {
+      this.#parts.log.error({ err: error, method: name }, 'what another server asked could not be answered');
+      return ['failure', error instanceof Error ? error.message : String(error)];
+    }
+  }
+}
+
+const closeTimeoutMs = 1_000;

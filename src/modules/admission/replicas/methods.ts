@@ -1,0 +1,44 @@
+import type {
+  AdmissionOwner,
+  AdmitCall,
+  Caller,
+  CancelCall,
+  ExplainCall,
+  HeldByGateway,
+  LeaseListCall,
+  LimitTarget,
+  NearestLimitsCall,
+  RenewCall,
+  SettleCall,
+} from '../owner.ts';
+
+/** Where the processes of a deployment connect to the one that decides. Whoever speaks otherwise connects elsewhere. */
+export const ownerPath = '/internal/admission/v1';
+
+type Method = (owner: AdmissionOwner, argument: never, signal: AbortSignal) => Promise<unknown>;
+
+/** What can be asked of the one that decides, each with one argument. */
+export const ownerMethods = {
+  admit: (owner, call: AdmitCall, signal) => owner.admit(call, signal),
+  renew: (owner, call: RenewCall) => owner.renew(call),
+  settle: (owner, call: SettleCall) => owner.settle(call),
+  cancel: (owner, call: CancelCall) => owner.cancel(call),
+  heard: (owner, heartbeat: HeldByGateway) => owner.heard(heartbeat),
+  explain: (owner, call: ExplainCall) => owner.explain(call),
+  effectiveLimits: (owner, target: LimitTarget) => owner.effectiveLimits(target),
+  nearestLimits: (owner, call: NearestLimitsCall) => owner.nearestLimits(call),
+  queuedRequest: (owner, { caller, requestId }: { readonly caller: Caller; readonly requestId: string }) =>
+    owner.queuedRequest(caller, requestId),
+  leasesOf: (owner, { caller, ids }: { readonly caller: Caller; readonly ids: readonly string[] }) =>
+    owner.leasesOf(caller, ids),
+  leaseList: (owner, call: LeaseListCall) => owner.leaseList(call),
+  figures: (owner, _nothing: null) => owner.figures(),
+} as const satisfies Readonly<Record<string, Method>>;
+
+type Methods = typeof ownerMethods;
+
+export type MethodName = keyof Methods;
+export type ArgumentOf<Name extends MethodName> = Parameters<Methods[Name]>[1];
+export type AnswerOf<Name extends MethodName> = Awaited<ReturnType<Methods[Name]>>;
+
+export const isMethodName = (name: string): name is MethodName => Object.hasOwn(ownerMethods, name);

@@ -1,0 +1,181 @@
+import type { Logger } from 'pino';
+import { RequestError } from '../../../graph/errors.ts';
+import { unavailable } from '../answers.ts';
+import type {
+  AdmissionOwner,
+  AdmitAnswer,
+  AdmitCall,
+  Caller,
+  CancelAnswer,
+  CancelCall,
+  EffectiveLimitsAnswer,
+  ExplainAnswer,
+  ExplainCall,
+  HeldByGateway,
+  LeaseList,
+  LeaseListCall,
+  LeaseView,
+  LimitTarget,
+  LiveFigures,
+  NearestLimitsCall,
+  QueuedRequestView,
+  RenewAnswer,
+  RenewCall,
+  SettleAnswer,
+  SettleCall,
+  Unavailable,
+} from '../owner.ts';
+import type { LimitView } from '../refusals.ts';
+import type { AnswerOf, ArgumentOf, MethodName } from './methods.ts';
+import { type OwnerAddress, OwnerConnection, UnreachableError } from './owner-connection.ts';
+
+interface Parts {
+  readonly instanceId: string;
+  readonly secret: Uint8Array;
+  readonly log: Logger;
+  /** Called when the one that decides was not reached, or is gone. */
+  readonly onUnreachable: () => void;
+}
+
+const notReached = unavailable('Another server decides, and is not reached at the moment. Try again.');
+
+/** It is tried again by itself, since its heartbeats and snapshots are wanted also when nobody asks. */
+const reconnectAfterMs = [50, 100, 250, 500, 1_000] as const;
+
+/** Asks the process that decides, wherever it is, over one connection. */
+export class RemoteOwner implements AdmissionOwner {
+  readonly #parts: Parts;
+  #address: OwnerAddress | undefined;
+  #connection: OwnerConnection | undefined;
+  #attempts = 0;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Asks this one from now on; nothing: nobody. */
+  follow(address: OwnerAddress | undefined): void {
+    const before = this.#address;
+    this.#address = address;
+    if (before?.epoch === address?.epoch && before?.address === address?.address) return;
+    this.#attempts = 0;
+    clearTimeout(this.#retry);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    connection?.close();
+    this.#connected();
+  }
+
+  close(): void {
+    this.follow(undefined);
+  }
+
+  admit(call: AdmitCall, signal: AbortSignal | undefined): Promise<AdmitAnswer> {
+    return orUnavailable(this.#ask('admit', call, signal));
+  }
+
+  renew(call: RenewCall): Promise<RenewAnswer> {
+    return orUnavailable(this.#ask('renew', call));
+  }
+
+  settle(call: SettleCall): Promise<SettleAnswer> {
+    return orUnavailable(this.#ask('settle', call));
+  }
+
+  cancel(call: CancelCall): Promise<CancelAnswer> {
+    return orUnavailable(this.#ask('cancel', call));
+  }
+
+  explain(call: ExplainCall): Promise<ExplainAnswer> {
+    return orUnavailable(this.#ask('explain', call));
+  }
+
+  effectiveLimits(target: LimitTarget): Promise<EffectiveLimitsAnswer> {
+    return orUnavailable(this.#ask('effectiveLimits', target));
+  }
+
+  /** What is not heard of is told to whoever decides next, with the next heartbeat. */
+  async heard(heartbeat: HeldByGateway): Promise<void> {
+    try {
+      await this.#ask('heard', heartbeat);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+    }
+  }
+
+  nearestLimits(call: NearestLimitsCall): Promise<readonly LimitView[]> {
+    return orNotReady(this.#ask('nearestLimits', call));
+  }
+
+  queuedRequest(caller: Caller, requestId: string): Promise<QueuedRequestView | null> {
+    return orNotReady(this.#ask('queuedRequest', { caller, requestId }));
+  }
+
+  leasesOf(caller: Caller, ids: readonly string[]): Promise<readonly LeaseView[]> {
+    return orNotReady(this.#ask('leasesOf', { caller, ids }));
+  }
+
+  leaseList(call: LeaseListCall): Promise<LeaseList> {
+    return orNotReady(this.#ask('leaseList', call));
+  }
+
+  figures(): Promise<LiveFigures> {
+    return orNotReady(this.#ask('figures', null));
+  }
+
+  async #ask<Name extends MethodName>(name: Name, argument: ArgumentOf<Name>, signal?: AbortSignal) {
+    const connection = this.#connected();
+    if (connection === undefined) throw new UnreachableError('Nobody is known to decide.');
+    // Made by the method of the same name, in a process that speaks the same version.
+    return (await connection.ask(name, argument, signal)) as AnswerOf<Name>;
+  }
+
+  /** The connection, which may not be open yet. */
+  #connected(): OwnerConnection | undefined {
+    if (this.#connection !== undefined || this.#address === undefined) return this.#connection;
+    const { instanceId, address, epoch } = this.#address;
+    if (address === null || instanceId === this.#parts.instanceId) return undefined;
+    clearTimeout(this.#retry);
+    const connection = new OwnerConnection(
+      { instanceId, address, epoch },
+      { ...this.#parts, onEnd: () => this.#ended(connection) },
+    );
+    this.#connection = connection;
+    connection.opened.then(
+      () => {
+        this.#attempts = 0;
+      },
+      () => undefined,
+    );
+    return connection;
+  }
+
+  #ended(connection: OwnerConnection): void {
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
+    const delayMs = reconnectAfterMs[Math.min(this.#attempts, reconnectAfterMs.length - 1)];
+    this.#attempts += 1;
+    this.#retry = setTimeout(() => this.#connected(), delayMs).unref();
+    this.#parts.onUnreachable();
+  }
+}
+
+async function orUnavailable<Answer>(asked: Promise<Answer>): Promise<Answer | Unavailable> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof UnreachableError) return notReached;
+    throw error;
+  }
+}
+
+/** For whoever reads. */
+async function orNotReady<Answer>(asked: Promise<Answer>): Promise<Answer> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    throw new RequestError('NOT_READY', notReached.message, { retryable: true, retryAfterMs: notReached.retryAfterMs });
+  }
+}

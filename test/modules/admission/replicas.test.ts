@@ -1,0 +1,168 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { afterAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { Prisma } from '../../../src/database/generated/client.ts';
+import { ownerPath } from '../../../src/modules/admission/replicas/methods.ts';
+import {
+  introductionOf,
+  readOrMakeReplicaSecret,
+  writeIntroduction,
+} from '../../../src/modules/admission/replicas/proof.ts';
+import { fromWire, toWire } from '../../../src/modules/admission/replicas/wire.ts';
+import { startTestApp } from '../../testkit/app.ts';
+import { eventually } from '../../testkit/eventually.ts';
+import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
+import { Seed } from '../../testkit/seed.ts';
+
+const owner = await startTestApp();
+const replica = await startTestApp({ sameDatabaseAs: owner, clock: owner.clock });
+const seed = new Seed(owner);
+const gate = new Gate(owner.operator);
+const other = new Gate(replica.operator);
+const { database } = owner.app;
+
+afterAll(() => {
+  expect(owner.logged).toEqual([]);
+  expect(replica.logged).toEqual([]);
+});
+
+/** A caller with a model of its own with so many slots. */
+async function start(slots: number, limits: Record<string, unknown> = {}) {
+  const model = await modelWith(owner, seed, slots);
+  const caller = await callerOf(seed, {}, { limits });
+  return { ...caller, model, wanted: { keyId: caller.keyId, model: model.name, leaseSeconds: 600 } };
+}
+
+describe('a process that does not decide', () => {
+  it('admits, renews, settles and cancels as the one that does, out of the same slots and limits', async () => {
+    const { wanted, key } = await start(2, { requestsPerMinute: 3 });
+    const { keyId: _, ...byKey } = { ...wanted, key };
+    const lease = await other.admit(byKey);
+    const second = await gate.admit(wanted);
+    const waiting = other.ask({ ...wanted, requestId: 'third' });
+    await eventually(async () => expect(await gate.queued('third')).toMatchObject({ position: 1 }));
+    expect(await other.queued('third')).toEqual(await gate.queued('third'));
+    expect(await other.leaseIds()).toEqual(await gate.leaseIds());
+    expect(await other.renew({ leaseId: second.id, leaseSeconds: 900 })).toMatchObject({ lease: { id: second.id } });
+    const settled = await other.settle(lease.id, { inputTokens: 7 });
+    expect(settled).toMatchObject({ isRepeated: false, usageRecord: { inputTokens: 7, settlement: 'SETTLED' } });
+    expect(await gate.settle(lease.id)).toEqual({ ...settled, isRepeated: true });
+    const third = await waiting;
+    expect(third).toMatchObject({ admission: 'QUEUED' });
+    expect(await other.cancel({ leaseId: second.id })).toMatchObject({ cancellation: 'RELEASED' });
+    await other.admit(wanted);
+    expect(await other.refused(wanted)).toMatchObject({ code: 'RATE_LIMITED', limit: { used: '3' } });
+  });
+
+  it('gives the same lease for the same request id, whoever is asked', async () => {
+    const { wanted } = await start(5);
+    const [one, two] = await Promise.all([
+      gate.admit({ ...wanted, requestId: 'the same' }),
+      other.admit({ ...wanted, requestId: 'the same' }),
+    ]);
+    expect(one.id).toBe(two.id);
+  });
+
+  it('takes a request out of the queue whose client goes away', async () => {
+    const { wanted, model } = await start(1);
+    const held = await gate.admit(wanted);
+    const controller = new AbortController();
+    const body = JSON.stringify({
+      query: `mutation { admitRequest(input: {
+        keyId: "${wanted.keyId}", model: "${model.name}", requestId: "goes away",
+        estimatedInputTokens: 1, estimatedOutputTokens: 1
+      }) { __typename } }`,
+    });
+    const asked = request(`${replica.app.url}/graphql`, {
+      method: 'POST',
+      headers: { 'x-admin-key': replica.rootKey, 'content-type': 'application/json' },
+      signal: controller.signal,
+    });
+    asked.on('error', () => undefined);
+    asked.end(body);
+    await eventually(async () => expect(await gate.queued('goes away')).toBeDefined());
+    controller.abort();
+    await eventually(async () => expect(await gate.queued('goes away')).toBeUndefined());
+    await gate.settle(held.id);
+  });
+
+  it('shows what runs and waits in the deployment', async () => {
+    const { wanted } = await start(1);
+    const { id } = await other.admit(wanted);
+    const figures = () => Promise.all([owner, replica].map(({ app }) => app.services.admission.figures()));
+    const [atOwner, atReplica] = await figures();
+    expect(atReplica).toEqual(atOwner);
+    expect(atReplica?.inFlight).toBeGreaterThan(0);
+    await other.settle(id);
+  });
+});
+
+describe('the path between servers', () => {
+  const instanceId = async () =>
+    (await database.prisma.admissionOwner.findUniqueOrThrow({ where: { id: 1 } })).instanceId ?? '';
+  const epoch = async () =>
+    Number((await database.prisma.admissionOwner.findUniqueOrThrow({ where: { id: 1 } })).epoch);
+  const stranger = '00000000-0000-7000-8000-00000000000a';
+
+  /** The status that an attempt to connect is answered with; 101: it is let in. */
+  async function knock(authorization: string | undefined, by = owner): Promise<number> {
+    const socket = new WebSocket(`${by.app.url.replace('http', 'ws')}${ownerPath}`, {
+      headers: authorization === undefined ? {} : { authorization },
+    });
+    const refused = once(socket, 'unexpected-response').then(([, response]: { statusCode: number }[]) => {
+      socket.on('error', () => undefined);
+      return response?.statusCode ?? 0;
+    });
+    const opened = once(socket, 'open').then(() => {
+      socket.terminate();
+      return 101;
+    });
+    return Promise.race([refused, opened]);
+  }
+
+  it('lets nobody in who does not know the secret of the deployment, whatever key they have', async () => {
+    const secret = await readOrMakeReplicaSecret(database);
+    const introduction = introductionOf(stranger, await instanceId(), await epoch());
+    const forged = writeIntroduction(Buffer.alloc(32), introduction);
+    for (const authorization of [undefined, '', `Bearer ${owner.rootKey}`, forged]) {
+      expect(await knock(authorization)).toBe(401);
+    }
+    // Said to somebody else, about somebody else.
+    const proof = writeIntroduction(secret, introduction);
+    expect(await knock(proof.replace(stranger, stranger.replace('a', 'b')))).toBe(401);
+    expect(await knock(writeIntroduction(secret, introductionOf(stranger, stranger, await epoch())))).toBe(401);
+  });
+
+  it('lets nobody in twice with the same words, nor one who means another epoch', async () => {
+    const secret = await readOrMakeReplicaSecret(database);
+    const [to, now] = [await instanceId(), await epoch()];
+    const proof = writeIntroduction(secret, introductionOf(stranger, to, now));
+    expect(await knock(proof)).toBe(101);
+    expect(await knock(proof)).toBe(401);
+    expect(await knock(writeIntroduction(secret, introductionOf(stranger, to, now - 1)))).toBe(409);
+    expect(await knock(writeIntroduction(secret, introductionOf(stranger, to, now + 1)))).toBe(409);
+  });
+
+  it('is kept from tenants in the database', async () => {
+    for (const table of ['replica_secret', 'admission_owner']) {
+      const { rows } = await database.pool.query<{ allowed: boolean }>(
+        `SELECT has_table_privilege('fairlead_tenant', '${table}', 'SELECT, INSERT, UPDATE, DELETE') AS allowed`,
+      );
+      expect(rows).toEqual([{ allowed: false }]);
+    }
+  });
+
+  it('carries numbers, times and money as they are', () => {
+    const record = {
+      tokens: 12n,
+      at: new Date('2026-03-01T12:00:00.123Z'),
+      costUsd: new Prisma.Decimal('0.000000000001'),
+      nothing: null,
+      list: [1.5, 'a', [true]],
+      inner: { $other: 'x' },
+    };
+    expect(fromWire(toWire(record))).toEqual(record);
+    expect(fromWire(toWire([]))).toEqual([]);
+  });
+});
