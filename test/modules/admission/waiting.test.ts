@@ -27,7 +27,8 @@ const whenQueued = (requestId: string) => eventually(async () => expect(await ga
 /** A request that waits for the one slot of a model. */
 async function waiting(wanted: Wanted) {
   const model = await modelWith(app, seed, 1);
-  const running = await gate.admit({ keyId: (await callerOf(seed)).keyId, model: model.name });
+  const { keyId } = await callerOf(seed);
+  const running = await gate.admit({ keyId, model: model.name, leaseSeconds: 600 });
   const requestId = seed.name();
   const answer = gate.ask({ ...wanted, model: model.name, requestId });
   await whenQueued(requestId);
@@ -160,6 +161,7 @@ describe('when its turn comes, a request that waited', () => {
     await seed.run('setCapacity', { queue: { timeoutSeconds: 600 } });
     const { answer, running, requestId } = await waiting({ keyId });
     app.clock.advance(60_000);
+    expect(await gate.queued(requestId)).toBeDefined();
     // The minute of the first is over: this one is all of the next.
     const other = await gate.admit({ keyId, model: 'another' });
     await seed.run('updateTenant', { tenantId, name: seed.name() });
@@ -253,5 +255,65 @@ describe('a change while requests wait', () => {
     await seed.run('setTenantLimits', { tenantId, limits: { maxInFlight: 3 } });
     const leases = await Promise.all(waits);
     for (const { id } of [running[1], ...leases].flatMap((lease) => lease ?? [])) await gate.settle(id);
+  });
+});
+
+describe('where a request stands', () => {
+  it('is told to who asked for it, by its turn and by how fast slots came lately, and to nobody else', async () => {
+    const model = await modelWith(app, seed, 1);
+    const { keyId } = await callerOf(seed);
+    const wanted = { keyId, model: model.name, leaseSeconds: 600 };
+    let running = await gate.admit(wanted);
+    const ids = ['first', 'second', 'third'].map((id) => `${id} in turn`);
+    const waits = [];
+    for (const requestId of ids) {
+      app.clock.advance(1_000);
+      waits.push(gate.admit({ ...wanted, requestId }));
+      await whenQueued(requestId);
+    }
+    const since = app.clock.now().getTime();
+    for (const [index, id] of ids.entries()) {
+      expect(await gate.queued(id)).toMatchObject({
+        position: index + 1,
+        modelName: model.name,
+        since: new Date(since - (2 - index) * 1_000).toISOString(),
+      });
+    }
+    const other = new Gate(app.withScopes('requests:admit'));
+    expect(await other.queued('first in turn')).toBeUndefined();
+    expect(await other.cancel({ requestId: 'first in turn' })).toMatchObject({ code: 'NOT_FOUND' });
+    // Three seconds have passed since the only slot was given.
+    expect(await gate.queued('third in turn')).toMatchObject({ estimatedWaitMs: 9_000 });
+    app.clock.advance(1_000);
+    await gate.settle(running.id);
+    running = await (waits[0] ?? Promise.reject(new Error('Nothing waits.')));
+    expect(await gate.queued('first in turn')).toBeUndefined();
+    // Two in four seconds.
+    expect(await gate.queued('third in turn')).toMatchObject({ position: 2, estimatedWaitMs: 4_000 });
+    for (const lease of [Promise.resolve(running), ...waits.slice(1)]) await gate.settle((await lease).id);
+  });
+
+  it('is behind as many as may wait for a model, and one more is told how many that is', async () => {
+    const model = await modelWith(app, seed, 1);
+    const { keyId } = await callerOf(seed);
+    await seed.run('setCapacity', { queue: { poolMax: 2 } });
+    await admission.refreshed();
+    const wanted = { keyId, model: model.name };
+    const running = await gate.admit(wanted);
+    const waits = ['a', 'b'].map((id) => gate.ask({ ...wanted, requestId: `${id} of two` }));
+    await whenQueued('a of two');
+    await whenQueued('b of two');
+    expect(await gate.refused(wanted)).toMatchObject({
+      code: 'QUEUE_FULL',
+      limit: { owner: { type: 'MODEL', id: model.id }, name: 'QUEUE_LENGTH', limit: '2', used: '2' },
+    });
+    // Fewer from now on: who waits already stays.
+    await seed.run('setCapacity', { queue: { poolMax: 1 } });
+    await admission.refreshed();
+    expect(await admission.figures()).toMatchObject({ queued: 2 });
+    for (const id of ['a of two', 'b of two']) await gate.cancel({ requestId: id });
+    expect(await Promise.all(waits)).toMatchObject([{ code: 'CANCELLED' }, { code: 'CANCELLED' }]);
+    await seed.run('setCapacity', { queue: { poolMax: null } });
+    await gate.settle(running.id);
   });
 });
