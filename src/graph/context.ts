@@ -28,7 +28,7 @@ export interface GraphContext {
 
 /** What an operation came over. */
 export interface ClientConnection {
-  /** Aborted when the caller is gone, or has its answer. */
+  /** Aborted when the caller is gone before it has its answer. */
   readonly closed: AbortSignal;
 }
 

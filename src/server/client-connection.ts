@@ -1,4 +1,5 @@
-import { type EventEmitter, setMaxListeners } from 'node:events';
+import { setMaxListeners } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import type { ClientConnection } from '../graph/context.ts';
 
 function newController(): AbortController {
@@ -50,20 +51,22 @@ export class SocketOperations {
   }
 }
 
-/** The connection that an operation came over. Most operations never ask for it, so that nothing is made before. */
-export class EmitterConnection implements ClientConnection {
-  readonly #emitter: Pick<EventEmitter, 'once'>;
+/** The request that an operation came by. Most operations never ask whether it ends, so that nothing is made before. */
+export class RequestConnection implements ClientConnection {
+  readonly #response: Pick<ServerResponse, 'once' | 'writableFinished'>;
   #controller: AbortController | undefined;
 
-  /** @param emitter says `close` when the connection ends, or the answer */
-  constructor(emitter: Pick<EventEmitter, 'once'>) {
-    this.#emitter = emitter;
+  constructor(response: Pick<ServerResponse, 'once' | 'writableFinished'>) {
+    this.#response = response;
   }
 
   get closed(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = newController();
-      this.#emitter.once('close', () => controller.abort());
+      this.#response.once('close', () => {
+        // Nobody listens any more where it was answered, and the error that says so takes its time.
+        if (!this.#response.writableFinished) controller.abort();
+      });
       this.#controller = controller;
     }
     return this.#controller.signal;

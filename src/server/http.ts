@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { EmitterConnection } from './client-connection.ts';
+import { RequestConnection } from './client-connection.ts';
 import { requestInfo } from './context.ts';
 import type { Metrics } from './metrics.ts';
 import { createPlayground } from './playground.ts';
@@ -49,7 +49,7 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
 
   const answerGraph = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const info = requestInfo(request, config.http.trustProxy);
-    const connection = new EmitterConnection(response);
+    const connection = new RequestConnection(response);
     const progress = await lane.answer(request, response, { info, connection });
     if (progress === 'answered') return;
     response.setHeader('x-request-id', info.id);

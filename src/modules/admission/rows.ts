@@ -62,7 +62,9 @@ function arrayOf<Row>({ type, of }: Column<Row>, rows: readonly Row[]): string {
   return `{${items.join(',')}}`;
 }
 
-const quoted = (text: string): string => `"${text.replace(/["\\]/g, '\\$&')}"`;
+/** Most texts have no backslash, and JSON many quotes: this takes half the time of an expression for both. */
+const quoted = (text: string): string =>
+  `"${(text.includes('\\') ? text.replaceAll('\\', '\\\\') : text).replaceAll('"', '\\"')}"`;
 
 export const valuesOf = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] =>
   columns.map((column) => arrayOf(column, rows));
