@@ -11,6 +11,7 @@
 import { readFileSync } from 'node:fs';
 import { OptionError, readOptions, usage } from './demo/options.ts';
 import { DemoServer, isRunning } from './demo/server.ts';
+import { demoPrefix } from './demo/simulation/plan.ts';
 
 const isTerminal = process.stdout.isTTY;
 let isLineOpen = false;
@@ -51,6 +52,12 @@ async function main(): Promise<void> {
     process.env.FAIRLEAD_URL = url;
     if (keyFile !== undefined && process.env.FAIRLEAD_KEY === undefined) {
       process.env.FAIRLEAD_KEY = readFileSync(keyFile, 'utf8').trim();
+    }
+    if (options.remove) {
+      say('Removing what demos have left.');
+      const { removeAll } = await import('./demo/remove.ts');
+      await removeAll(demoPrefix);
+      return;
     }
     say(`Playground: ${url}/  Run the tab FairshareLive, or StatsLive.`);
     say(keyFile === undefined ? 'Key: the one of that server.' : `Key: cat ${keyFile}`);

@@ -5,8 +5,8 @@ import { SimulatedGateway } from './gateway.ts';
 import type { DemoOptions } from './options.ts';
 import { Counts, type ProgressAt, progressLine } from './progress.ts';
 import { keyOf, provision } from './provision.ts';
-import { removeEverything } from './remove.ts';
-import { type Plan, planOf } from './simulation/plan.ts';
+import { removeAll } from './remove.ts';
+import { type Plan, planOf, prefixOf } from './simulation/plan.ts';
 import { workloadOf } from './simulation/workload.ts';
 
 interface Output {
@@ -26,10 +26,10 @@ export async function drive(options: DemoOptions, output: Output, signal: AbortS
     await simulate(options, output, signal);
   } finally {
     if (options.keep) {
-      say('What was made stays. Without --keep, the next run removes it.');
+      say(`What was made stays. --name ${options.name} uses it again, --remove removes it.`);
     } else {
       say('Removing what was made.');
-      await removeEverything();
+      await removeAll(prefixOf(options.name));
     }
   }
 }

@@ -29,7 +29,19 @@ interface Parts {
 const leaseSeconds = 20;
 const renewEveryMs = (leaseSeconds * 1_000) / 2.5;
 /** Until the answer of a model is sent off, nothing of it may be lost. */
-const untilItWorks = { attemptsMax: Number.POSITIVE_INFINITY };
+const attemptsMax = Number.POSITIVE_INFINITY;
+const notReadyMs = 500;
+/** For how long the server may be away while everything ends. */
+const patienceMs = 20_000;
+
+/** Asks until there is somebody who decides: for a moment nobody does when a server starts, or takes over from another. */
+async function untilReady<Answer extends object>(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  for (;;) {
+    const answer = await ask();
+    if (!('code' in answer) || answer.code !== 'NOT_READY') return answer;
+    await delay(notReadyMs, undefined, { signal });
+  }
+}
 
 /** What a gateway does for its callers, in front of models that only take their time. */
 export class SimulatedGateway {
@@ -71,7 +83,8 @@ export class SimulatedGateway {
   take(request: SimulatedRequest): void {
     const done = this.#serve(request)
       .catch((error: unknown) => {
-        if (!this.#ending.signal.aborted && !this.isSilent) this.#parts.counts.failed += 1;
+        const isExpected = this.#ending.signal.aborted || this.isSilent;
+        if (!isExpected || this.#ended.signal.aborted) this.#parts.counts.failed += 1;
         this.lastFailure = error instanceof Error ? error.message : String(error);
       })
       .finally(() => this.#open.delete(done));
@@ -81,12 +94,17 @@ export class SimulatedGateway {
   /** Why something failed most recently. */
   lastFailure: string | undefined;
 
-  /** Withdraws what waits, settles what runs as far as it has come, and says goodbye. */
+  /**
+   * Withdraws what waits, settles what runs as far as it has come, and says goodbye. When the server cannot be reached
+   * any more, it gives up.
+   */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#ending.abort();
     for (const client of this.#waiting.values()) client.abort();
+    const patience = setTimeout(() => this.#ended.abort(new Error('The server does not answer.')), patienceMs);
     await Promise.all(this.#open);
+    clearTimeout(patience);
     this.#ended.abort();
     if (this.#id === undefined) return;
     payloadOf((await this.#parts.run(deregisterGateway, { input: { gatewayId: this.#id } })).deregisterGateway);
@@ -168,7 +186,10 @@ export class SimulatedGateway {
       ...(this.#id !== undefined && { gatewayId: this.#id }),
     };
     try {
-      const { admitRequest: answer } = await run(admitRequest, { input }, { signal: client.signal });
+      const answer = await untilReady(
+        async () => (await run(admitRequest, { input }, { signal: client.signal })).admitRequest,
+        client.signal,
+      );
       if ((await withdrawing) === true) {
         counts.withdrawn += 1;
         return undefined;
@@ -210,8 +231,10 @@ export class SimulatedGateway {
         return;
       }
       if (leftMs > renewEveryMs && !this.isSilent) {
-        // One that has expired meanwhile is settled all the same.
-        await this.#parts.run(renewLease, { input: { leaseId } }, { signal: this.#ended.signal });
+        // One that could not be renewed, or has expired meanwhile, is settled all the same.
+        await this.#parts
+          .run(renewLease, { input: { leaseId } }, { signal: this.#ending.signal })
+          .catch(() => undefined);
       }
     }
   }
@@ -230,7 +253,11 @@ export class SimulatedGateway {
       ttftMs: Math.round(request.ttftMs),
       totalMs: Math.round(request.totalMs * part),
     };
-    const { settleRequest: answer } = await run(settleRequest, { input }, untilItWorks);
+    const { signal } = this.#ended;
+    const answer = await untilReady(
+      async () => (await run(settleRequest, { input }, { attemptsMax, signal })).settleRequest,
+      signal,
+    );
     const { usageRecord } = payloadOf(answer);
     counts.settled += 1;
     if (usageRecord.settlement !== 'SETTLED') counts.settledLate += 1;

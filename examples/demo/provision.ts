@@ -4,13 +4,7 @@ import { provisionGroup } from '../provisioning/groups.ts';
 import { provisionTenant } from '../provisioning/tenants.ts';
 import { run } from '../support/client.ts';
 import { payloadOf } from '../support/refusal.ts';
-import {
-  demoPrefix,
-  type Plan,
-  type PlannedGateway,
-  type PlannedModel,
-  type PlannedTenant,
-} from './simulation/plan.ts';
+import type { Plan, PlannedGateway, PlannedModel, PlannedTenant } from './simulation/plan.ts';
 
 /** Makes what a plan needs; whatever is there already is used, and given the values of the plan. */
 
@@ -160,18 +154,18 @@ export interface Provisioned {
 /** What names a key of a tenant in `Provisioned`. */
 export const keyOf = (tenant: string, key: string): string => `${tenant} / ${key}`;
 
-export async function provision({ groups, tenants, models, gateways }: Plan): Promise<Provisioned> {
+export async function provision({ prefix, groups, tenants, models, gateways }: Plan): Promise<Provisioned> {
   for (const group of groups) await provisionGroup(group);
-  await provisionModels(models);
+  await provisionModels(prefix, models);
   const keyIds = new Map<string, string>();
   for (const tenant of tenants) {
     for (const [name, id] of await provisionKeys(tenant)) keyIds.set(keyOf(tenant.name, name), id);
   }
-  return { keyIds, gatewaySecrets: await provisionGateways(gateways) };
+  return { keyIds, gatewaySecrets: await provisionGateways(prefix, gateways) };
 }
 
-async function provisionModels(models: readonly PlannedModel[]): Promise<void> {
-  const { models: found } = await run(demoModels, { prefix: demoPrefix });
+async function provisionModels(prefix: string, models: readonly PlannedModel[]): Promise<void> {
+  const { models: found } = await run(demoModels, { prefix });
   for (const { model, slots, inputTokenUsd, outputTokenUsd } of models) {
     let modelId = found.edges.find(({ node }) => node.name === model.name)?.node.id;
     if (modelId === undefined) {
@@ -209,8 +203,11 @@ async function provisionKeys(tenant: PlannedTenant): Promise<ReadonlyMap<string,
 }
 
 /** Secrets are shown once, so one that is there already gets another. */
-async function provisionGateways(gateways: readonly PlannedGateway[]): Promise<ReadonlyMap<string, string>> {
-  const { apiKeys } = await run(gatewayKeys, { prefix: demoPrefix });
+async function provisionGateways(
+  prefix: string,
+  gateways: readonly PlannedGateway[],
+): Promise<ReadonlyMap<string, string>> {
+  const { apiKeys } = await run(gatewayKeys, { prefix });
   const secrets = new Map<string, string>();
   for (const { name } of gateways) {
     const keyId = apiKeys.edges.find(({ node }) => node.name === name)?.node.id;

@@ -2,40 +2,70 @@ import { randomUUID } from 'node:crypto';
 import { graphql } from '../generated/gql.ts';
 import { run } from '../support/client.ts';
 import { payloadOf } from '../support/refusal.ts';
-import { demoPrefix } from './simulation/plan.ts';
 
-/** Removes what the demo makes, also what another run of it has left. Usage records and the audit log stay. */
+/** Removes what demos make. Usage records and the audit log stay. */
 
-const whatIsLeft = graphql(`
-  query DemoLeft($prefix: String!) {
-    tenants(first: 100, filter: { name: { startsWith: $prefix } }) {
+const tenantsOf = graphql(`
+  query DemoTenants($prefix: String!, $after: String) {
+    page: tenants(first: 100, after: $after, filter: { name: { startsWith: $prefix } }) {
       edges {
         node {
           id
           synthetic
         }
       }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
     }
-    models(first: 100, filter: { name: { startsWith: $prefix } }) {
+  }
+`);
+
+const modelsOf = graphql(`
+  query DemoModelsLeft($prefix: String!, $after: String) {
+    page: models(first: 100, after: $after, filter: { name: { startsWith: $prefix } }) {
       edges {
         node {
           id
         }
       }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
     }
-    fairshareGroups(first: 100) {
+  }
+`);
+
+const groupsOf = graphql(`
+  query DemoGroups($after: String) {
+    page: fairshareGroups(first: 100, after: $after) {
       edges {
         node {
           id
           name
         }
       }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
     }
-    apiKeys(first: 100, filter: { kinds: [GATEWAY], name: { startsWith: $prefix } }) {
+  }
+`);
+
+const gatewayKeysOf = graphql(`
+  query DemoGatewayKeysLeft($prefix: String!, $after: String) {
+    page: apiKeys(first: 100, after: $after, filter: { kinds: [GATEWAY], name: { startsWith: $prefix } }) {
       edges {
         node {
           id
         }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
       }
     }
   }
@@ -89,27 +119,45 @@ const deleteKey = graphql(`
   }
 `);
 
-const idsOf = ({ edges }: { readonly edges: readonly { readonly node: { readonly id: string } }[] }) =>
-  edges.map(({ node }) => node.id);
+interface Page<Row> {
+  readonly edges: readonly { readonly node: Row }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
+
+/** Everything of a list, however many pages it has. */
+async function allOf<Row>(read: (after: string | null) => Promise<{ readonly page: Page<Row> }>): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let after: string | null = null; ; ) {
+    const { page } = await read(after);
+    rows.push(...page.edges.map(({ node }) => node));
+    if (!page.pageInfo.hasNextPage) return rows;
+    after = page.pageInfo.endCursor;
+  }
+}
+
+/** Somebody else may remove the same. */
+function removed(result: object): void {
+  if ('code' in result && result.code === 'NOT_FOUND') return;
+  payloadOf(result);
+}
 
 const idempotent = () => ({ idempotencyKey: randomUUID() });
 
-export async function removeEverything(): Promise<void> {
-  const { tenants, models, fairshareGroups, apiKeys } = await run(whatIsLeft, { prefix: demoPrefix });
-  for (const { node } of tenants.edges) {
+/** @param prefix of the names of what is removed */
+export async function removeAll(prefix: string): Promise<void> {
+  for (const { id: tenantId, synthetic } of await allOf((after) => run(tenantsOf, { prefix, after }))) {
     // A tenant of somebody's own that happens to begin like ours.
-    if (!node.synthetic) continue;
-    const input = { tenantId: node.id, cascade: true, ...idempotent() };
-    payloadOf((await run(deleteTenant, { input })).deleteTenant);
+    if (!synthetic) continue;
+    removed((await run(deleteTenant, { input: { tenantId, cascade: true, ...idempotent() } })).deleteTenant);
   }
-  for (const keyId of idsOf(apiKeys))
-    payloadOf((await run(deleteKey, { input: { keyId, ...idempotent() } })).deleteKey);
-  for (const modelId of idsOf(models)) {
-    payloadOf((await run(deleteModel, { input: { modelId, ...idempotent() } })).deleteModel);
+  for (const { id: keyId } of await allOf((after) => run(gatewayKeysOf, { prefix, after }))) {
+    removed((await run(deleteKey, { input: { keyId, ...idempotent() } })).deleteKey);
   }
-  for (const { node } of fairshareGroups.edges) {
-    if (!node.name.startsWith(demoPrefix)) continue;
-    const fairshareGroupId = node.id;
-    payloadOf((await run(deleteGroup, { input: { fairshareGroupId, ...idempotent() } })).deleteFairshareGroup);
+  for (const { id: modelId } of await allOf((after) => run(modelsOf, { prefix, after }))) {
+    removed((await run(deleteModel, { input: { modelId, ...idempotent() } })).deleteModel);
+  }
+  for (const { id: fairshareGroupId, name } of await allOf((after) => run(groupsOf, { after }))) {
+    if (!name.startsWith(prefix)) continue;
+    removed((await run(deleteGroup, { input: { fairshareGroupId, ...idempotent() } })).deleteFairshareGroup);
   }
 }

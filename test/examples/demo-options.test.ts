@@ -3,9 +3,20 @@ import { OptionError, readOptions } from '../../examples/demo/options.ts';
 import { Counts, progressLine } from '../../examples/demo/progress.ts';
 
 test('the demo runs until it is told to end, unless its options say otherwise', () => {
-  expect(readOptions([])).toEqual({ durationMs: undefined, perSecond: 20, tenants: 8, seed: 'fairlead', keep: false });
-  const args = ['--duration', '90', '--rate', '0.5', '--tenants', '100', '--seed', 'x', '--keep'];
-  expect(readOptions(args)).toEqual({ durationMs: 90_000, perSecond: 0.5, tenants: 100, seed: 'x', keep: true });
+  const usual = { durationMs: undefined, perSecond: 20, tenants: 8, seed: 'fairlead', keep: false, remove: false };
+  expect(readOptions([])).toEqual({ ...usual, name: expect.stringMatching(/^[0-9a-f]{4}$/) });
+  const args = ['--duration', '90', '--rate', '0.5', '--tenants', '100', '--seed', 'x', '--keep', '--name', 'mine-2'];
+  const given = {
+    durationMs: 90_000,
+    perSecond: 0.5,
+    tenants: 100,
+    seed: 'x',
+    name: 'mine-2',
+    keep: true,
+    remove: false,
+  };
+  expect(readOptions(args)).toEqual(given);
+  expect(readOptions(['--remove'])).toMatchObject({ remove: true });
   expect(readOptions(['--help'])).toBe('help');
 });
 
@@ -19,6 +30,9 @@ test.each([
   ['--rate', 'fast'],
   ['--duration', '0'],
   ['--duration', 'NaN'],
+  ['--name', ''],
+  ['--name', 'Mine'],
+  ['--name', 'a b'],
   ['--speed', '3'],
 ])('%s %s is refused with what it may be', (option, value) => {
   expect(() => readOptions([option, value])).toThrow(OptionError);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { arrivals, intensityAt, type Pattern } from '../../examples/demo/simulation/arrivals.ts';
-import { demoPrefix, isSilentAt, type Plan, planOf } from '../../examples/demo/simulation/plan.ts';
+import { isSilentAt, type Plan, planOf } from '../../examples/demo/simulation/plan.ts';
 import { Random } from '../../examples/demo/simulation/random.ts';
 import { type SimulatedRequest, workloadOf } from '../../examples/demo/simulation/workload.ts';
 
@@ -28,7 +28,7 @@ function requestsUntil(untilMs: number, plan: Plan, seed: string): readonly Simu
   return taken;
 }
 
-const plan = planOf({ tenants: 8, perSecond: 20, durationMs: undefined });
+const plan = planOf({ name: 'test', tenants: 8, perSecond: 20, durationMs: undefined });
 const minutes10 = 600_000;
 const requests = requestsUntil(minutes10, plan, 'seed');
 const of = (label: string) => requests.filter(({ tenant }) => tenant.name.endsWith(label));
@@ -57,9 +57,15 @@ test('no requests come of a rate of nothing, and none before a tenant joins', ()
   expect(first).toBeGreaterThan(30_000);
 });
 
-test('the same seed gives the same requests, and another seed others', () => {
-  const again = planOf({ tenants: 8, perSecond: 20, durationMs: undefined });
-  expect(requestsUntil(20_000, again, 'seed')).toEqual(requests.filter(({ atMs }) => atMs < 20_000));
+test('the same seed gives the same requests, whatever the demo is called, and another seed others', () => {
+  const again = planOf({ name: 'another', tenants: 8, perSecond: 20, durationMs: undefined });
+  const plain = ({ tenant, key, gateway, model, sessionId, ...shape }: SimulatedRequest) => ({
+    ...shape,
+    tenant: tenant.label,
+    key: key.name,
+  });
+  const before = requests.filter(({ atMs }) => atMs < 20_000);
+  expect(requestsUntil(20_000, again, 'seed').map(plain)).toEqual(before.map(plain));
   expect(requestsUntil(20_000, plan, 'other')).not.toEqual(requestsUntil(20_000, plan, 'seed'));
 });
 
@@ -104,7 +110,7 @@ test('slots are fewer than what the busiest moment takes and enough for the mean
   for (const { model, slots } of plan.models) {
     const own = requests.filter((request) => request.model === model);
     const taken = own.reduce((sum, { totalMs }) => sum + totalMs, 0) / minutes10;
-    if (model.name === 'demo large chat') expect(taken, model.name).toBeGreaterThan(slots * 0.9);
+    if (model.name === 'demo test large chat') expect(taken, model.name).toBeGreaterThan(slots * 0.9);
     else expect(taken, model.name).toBeLessThan(slots);
   }
 });
@@ -129,12 +135,12 @@ test.each([
   { tenants: 2, perSecond: 1, durationMs: 10_000 },
   { tenants: 100, perSecond: 500, durationMs: undefined },
 ])('a plan of $tenants tenants names everything as the demo’s, once, and fits into its duration', (options) => {
-  const { groups, tenants, models, gateways } = planOf(options);
+  const { groups, tenants, models, gateways } = planOf({ ...options, name: 'test' });
   expect(tenants).toHaveLength(options.tenants);
   for (const named of [groups, tenants, models.map(({ model }) => model), gateways]) {
     const names = named.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    expect(names.filter((name) => !name.startsWith(demoPrefix))).toEqual([]);
+    expect(names.filter((name) => !name.startsWith('demo test '))).toEqual([]);
   }
   expect(tenants.reduce((sum, { perSecond }) => sum + perSecond, 0)).toBeCloseTo(options.perSecond);
   for (const { slots } of models) expect(slots).toBeGreaterThanOrEqual(2);

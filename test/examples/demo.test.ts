@@ -5,9 +5,12 @@ import { afterAll, expect, test } from 'vitest';
 import { startTestApp } from '../testkit/app.ts';
 import { eventually } from '../testkit/eventually.ts';
 import { graphql } from '../testkit/generated/gql.ts';
+import { Seed } from '../testkit/seed.ts';
 
 const program = fileURLToPath(new URL('../../examples/demo.ts', import.meta.url));
-const { app, rootKey, operator } = await startTestApp();
+const server = await startTestApp();
+const { app, rootKey, operator } = server;
+const seed = new Seed(server);
 
 const demoLeft = graphql(`
   query DemoTestLeft {
@@ -57,10 +60,14 @@ const demoHeld = graphql(`
     leases(first: 1) {
       totalCount
     }
+    usageRecords(first: 1) {
+      totalCount
+    }
   }
 `);
 
 const held = async () => (await operator.run(demoHeld)).leases.totalCount;
+const recorded = async () => (await operator.run(demoHeld)).usageRecords.totalCount;
 
 const started: ReturnType<typeof spawn>[] = [];
 afterAll(() => {
@@ -87,7 +94,7 @@ function demo(...args: readonly string[]) {
 const settledIn = (text: string): number => Number([...text.matchAll(/ settled (\d+)/g)].at(-1)?.[1]);
 
 test('the demo admits and settles over HTTP, keeps what it made when it is told to, and uses it again', async () => {
-  const first = demo('--duration', '2', '--keep');
+  const first = demo('--name', 'own', '--duration', '2', '--keep');
   expect(await first.exitCode, first.output.text).toBe(0);
   expect(first.output.text).toContain(`${app.url}/`);
   expect(first.output.text).toContain('FairshareLive');
@@ -96,15 +103,15 @@ test('the demo admits and settles over HTTP, keeps what it made when it is told 
   expect(settledFirst).toBeGreaterThan(10);
   const kept = await left();
   expect(kept.tenants.edges.map(({ node }) => node)).toEqual([
-    { name: 'demo 01 steady', synthetic: true },
-    { name: 'demo 02 noisy neighbour', synthetic: true },
-    { name: 'demo 03 daily wave', synthetic: true },
+    { name: 'demo own 01 steady', synthetic: true },
+    { name: 'demo own 02 noisy neighbour', synthetic: true },
+    { name: 'demo own 03 daily wave', synthetic: true },
   ]);
   expect(kept.leases.totalCount).toBe(0);
   expect(kept.usageRecords.totalCount).toBe(settledFirst);
 
   // Ended in the middle of it, with requests that run and wait.
-  const second = demo();
+  const second = demo('--name', 'own');
   await eventually(async () => expect(await held()).toBeGreaterThan(3));
   second.child.kill('SIGINT');
   expect(await second.exitCode, second.output.text).toBe(0);
@@ -115,6 +122,28 @@ test('the demo admits and settles over HTTP, keeps what it made when it is told 
   expect([models.totalCount, apiKeys.totalCount, leases.totalCount]).toEqual([0, 0, 0]);
   expect(new Set(gateways.edges.map(({ node }) => node.status))).toEqual(new Set(['LEFT']));
   expect(usageRecords.totalCount).toBe(settledFirst + settledIn(second.output.text));
+});
+
+test('several at once on one server leave each other alone, and what was left is removed, however much it is', async () => {
+  // One page of a list is not all of it.
+  for (let count = 0; count < 101; count += 1) await seed.tenant({ synthetic: true, name: `demo old ${count}` });
+  const { name: similar } = await seed.tenant({ name: 'demo of somebody' });
+  const [first, second] = [demo('--name', 'one'), demo('--name', 'two', '--duration', '2')];
+  await eventually(async () => expect(await held()).toBeGreaterThan(3));
+  expect(await second.exitCode, second.output.text).toBe(0);
+  const settled = settledIn(second.output.text);
+  // The first goes on when the second has removed its own.
+  const before = await recorded();
+  await eventually(async () => expect(await recorded()).toBeGreaterThan(before + 20));
+  first.child.kill('SIGTERM');
+  expect(await first.exitCode, first.output.text).toBe(0);
+  for (const { output } of [first, second]) expect(output.text).not.toContain('failed');
+  expect(settled).toBeGreaterThan(10);
+  expect((await left()).models.totalCount).toBe(0);
+
+  const removing = demo('--remove');
+  expect(await removing.exitCode, removing.output.text).toBe(0);
+  expect((await left()).tenants.edges.map(({ node }) => node.name)).toEqual([similar]);
 });
 
 test('says what is wrong with an option, and how it is used', async () => {

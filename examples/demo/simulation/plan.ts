@@ -1,8 +1,11 @@
 import type { Pattern } from './arrivals.ts';
 import { offeredSlots, type SimulatedModel } from './requests.ts';
 
-/** Everything that the demo makes begins like this, and nothing else is removed. */
+/** Everything that demos make begins like this. */
 export const demoPrefix = 'demo ';
+
+/** Everything that one of them makes begins like this, so that several can use one server. */
+export const prefixOf = (demo: string): string => `${demoPrefix}${demo} `;
 
 interface PlannedGroup {
   readonly name: string;
@@ -18,6 +21,8 @@ export interface PlannedKey {
 
 export interface PlannedTenant {
   readonly name: string;
+  /** Its name without that of the demo: requests are drawn by it. */
+  readonly label: string;
   readonly group: string;
   readonly weight: number;
   readonly requestsPerMinute: number | null;
@@ -48,6 +53,8 @@ export interface PlannedGateway {
 }
 
 export interface Plan {
+  /** What all names of it begin with. */
+  readonly prefix: string;
   readonly groups: readonly PlannedGroup[];
   readonly tenants: readonly PlannedTenant[];
   readonly models: readonly PlannedModel[];
@@ -55,6 +62,8 @@ export interface Plan {
 }
 
 export interface PlanOptions {
+  /** What tells this demo from others. */
+  readonly name: string;
   readonly tenants: number;
   /** Requests of all tenants together, as a mean. */
   readonly perSecond: number;
@@ -63,15 +72,15 @@ export interface PlanOptions {
 }
 
 const groups: readonly PlannedGroup[] = [
-  { name: 'demo gold', weight: 500 },
-  { name: 'demo silver', weight: 200 },
-  { name: 'demo bronze', weight: 50 },
+  { name: 'gold', weight: 500 },
+  { name: 'silver', weight: 200 },
+  { name: 'bronze', weight: 50 },
 ];
 
 const models: readonly (Omit<PlannedModel, 'slots'> & { readonly share: number })[] = [
   {
     model: {
-      name: 'demo large chat',
+      name: 'large chat',
       type: 'CHAT',
       medianInputTokens: 900,
       medianOutputTokens: 150,
@@ -86,7 +95,7 @@ const models: readonly (Omit<PlannedModel, 'slots'> & { readonly share: number }
   },
   {
     model: {
-      name: 'demo small chat',
+      name: 'small chat',
       type: 'CHAT',
       medianInputTokens: 400,
       medianOutputTokens: 120,
@@ -100,7 +109,7 @@ const models: readonly (Omit<PlannedModel, 'slots'> & { readonly share: number }
   },
   {
     model: {
-      name: 'demo embedding',
+      name: 'embedding',
       type: 'EMBEDDING',
       medianInputTokens: 250,
       medianOutputTokens: 0,
@@ -156,28 +165,36 @@ const outageLengthMs = 25_000;
 const outageEveryMs = 120_000;
 
 /** What the demo makes, and who asks for how much. The same options give the same plan. */
-export function planOf({ tenants, perSecond, durationMs = Number.POSITIVE_INFINITY }: PlanOptions): Plan {
+export function planOf({ name, tenants, perSecond, durationMs = Number.POSITIVE_INFINITY }: PlanOptions): Plan {
+  const prefix = prefixOf(name);
+  const named = <Named extends { readonly name: string }>(each: Named): Named => ({
+    ...each,
+    name: `${prefix}${each.name}`,
+  });
   const cast = Array.from({ length: tenants }, (_, index) => roleOf(index));
   const demand = cast.reduce((sum, role) => sum + role.demand, 0);
   const simulated = models.map(({ model }) => model);
   return {
-    groups,
+    prefix,
+    groups: groups.map(named),
     models: models.map(({ model, share, ...prices }) => ({
-      model,
+      model: named(model),
       ...prices,
       slots: Math.max(2, Math.round(share * offeredSlots(model, simulated, perSecond))),
     })),
     tenants: cast.map((role, index) => {
       const own = (perSecond * role.demand) / demand;
+      const label = `${String(index + 1).padStart(2, '0')} ${role.label}`;
       return {
-        name: `${demoPrefix}${String(index + 1).padStart(2, '0')} ${role.label}`,
-        group: groups[role.group]?.name ?? 'default',
+        name: `${prefix}${label}`,
+        label,
+        group: `${prefix}${groups[role.group]?.name}`,
         weight: role.weight,
         requestsPerMinute: role.isLimited === true ? Math.max(1, Math.round(own * 60 * 0.7)) : null,
         users: ['ada', 'grace'],
         keys: [
-          { name: 'demo interactive', weight: 300, user: 'ada' },
-          { name: 'demo batch', weight: 100, user: 'grace' },
+          { name: 'interactive', weight: 300, user: 'ada' },
+          { name: 'batch', weight: 100, user: 'grace' },
         ],
         pattern: role.pattern,
         perSecond: own,
@@ -185,16 +202,16 @@ export function planOf({ tenants, perSecond, durationMs = Number.POSITIVE_INFINI
       };
     }),
     gateways: [
-      { name: 'demo gateway 1', outage: null },
-      { name: 'demo gateway 2', outage: null },
-      {
-        name: 'demo gateway 3 (fails)',
+      named({ name: 'gateway 1', outage: null }),
+      named({ name: 'gateway 2', outage: null }),
+      named({
+        name: 'gateway 3 (fails)',
         outage: {
           fromMs: Math.min(outageFromMs, durationMs * 0.4),
           lengthMs: Math.min(outageLengthMs, durationMs * 0.3),
           everyMs: outageEveryMs,
         },
-      },
+      }),
     ],
   };
 }

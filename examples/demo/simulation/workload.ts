@@ -38,7 +38,7 @@ function* requestsOf(tenant: PlannedTenant, { models, gateways }: Plan, random: 
 /** The requests of all tenants in the order of their times: the same for the same plan and seed, and without end. */
 export function* workloadOf(plan: Plan, seed: string): Generator<SimulatedRequest, void> {
   const random = new Random(seed);
-  const sources = plan.tenants.map((tenant) => requestsOf(tenant, plan, random.fork(tenant.name)));
+  const sources = plan.tenants.map((tenant) => requestsOf(tenant, plan, random.fork(tenant.label)));
   const heads = sources.map((source) => ({ source, request: source.next().value }));
   for (;;) {
     let next: (typeof heads)[number] | undefined;
