@@ -4,11 +4,15 @@ import { hasTenant } from './decision.ts';
 import { keptCounters, keptLeases } from './kept.ts';
 import { LocalOwner, type LocalOwnerParts } from './local-owner.ts';
 import { gatewayCap, partyOf } from './parties.ts';
+import { recounted } from './recount.ts';
 
 /** Makes the owner of what was kept: counters go on, and leases hold their slots until they are renewed or expire. */
 export async function takeOver(parts: LocalOwnerParts & { readonly database: Database }): Promise<LocalOwner> {
   const { clock, database, directory } = parts;
-  const [counters, leases] = await Promise.all([keptCounters(database, clock.now()), keptLeases(database)]);
+  const [counters, leases] = await Promise.all([
+    keptCounters(database, clock.now()).then((kept) => recounted(database, kept)),
+    keptLeases(database),
+  ]);
   const identities = await Promise.all(
     [...new Set(leases.map(({ keyId }) => keyId))].map((id) => directory.findById(id)),
   );

@@ -42,11 +42,15 @@ it('one process decides at a time; the next one takes over its leases, with thei
   await eventually(async () => expect(await other.leaseIds()).toEqual([]));
 });
 
-it('kill -9 under load loses no settlement that was acknowledged and doubles none, and what ran can still be settled', async () => {
+it('kill -9 under load loses no settlement that was acknowledged and doubles none, counts all of it, and what ran can still be settled', async () => {
   const prepared = await startTestApp();
   const seed = new Seed(prepared);
   const model = await modelWith(prepared, seed, 64);
-  const { keyId } = await callerOf(seed);
+  const { keyId } = await callerOf(
+    seed,
+    { limits: { budget: { tokens: 1_000_000, period: 'LIFETIME' } } },
+    { limits: { tokensPerDay: 9_000_000 } },
+  );
   await prepared.app.close();
   const home = await mkdtemp(join(tmpdir(), 'fairlead-restart-'));
   closers.push(() => rm(home, { recursive: true, force: true }));
@@ -79,15 +83,26 @@ it('kill -9 under load loses no settlement that was acknowledged and doubles non
   const next = new Gate(await start().client());
   // The lock of the process that was killed may still be known for a moment.
   await eventually(async () => expect(await next.ask({ keyId })).toMatchObject({ __typename: 'AdmitRequestPayload' }));
+  const client = new pg.Client({ connectionString: prepared.databaseUrl });
+  await client.connect();
+  closers.push(() => client.end());
+  const { rows: used } = await client.query<{ tokens: string }>(`
+    SELECT 30 * ((SELECT count(*) FROM usage_record) + (SELECT count(*) FROM lease)) AS tokens
+  `);
+  for (const [name, estimatedInputTokens] of [
+    ['BUDGET_TOKENS', 5_000_000],
+    ['TOKENS_PER_DAY', 9_999_999],
+  ] as const) {
+    expect(await next.refused({ keyId, estimatedInputTokens })).toMatchObject({
+      limit: { name, used: used[0]?.tokens },
+    });
+  }
   for (const id of admitted) {
     const answer = await next.settle(id);
     expect(answer).toMatchObject({ usageRecord: { id: expect.any(String), settlement: 'SETTLED' } });
     if (settled.has(id)) expect(answer).toMatchObject({ isRepeated: true });
   }
-  const client = new pg.Client({ connectionString: prepared.databaseUrl });
-  await client.connect();
   const { rows } = await client.query<{ id: string }>('SELECT id FROM usage_record');
-  await client.end();
   const recorded = rows.map(({ id }) => id);
   expect(new Set(recorded).size).toBe(recorded.length);
   expect([...admitted].filter((id) => !recorded.includes(decodeId('Lease', id)))).toEqual([]);

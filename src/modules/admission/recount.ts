@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import type { Database } from '../../database/database.ts';
+import { Prisma } from '../../database/generated/client.ts';
+import type { Layer } from '../limits/ledger/layers.ts';
+import type { CounterRow } from './rows.ts';
+
+const { sql } = Prisma;
+
+interface Used {
+  readonly tokens: number;
+  readonly costNanoUsd: bigint;
+}
+
+type Owner = Layer['owner'];
+
+/** What somebody has used since a time, by the records, and by the estimates of what still runs. */
+export async function usedSince({ prisma }: Database, owner: Owner, since: number): Promise<Used> {
+  const [condition, from] = [conditionOf(owner), new Date(since)];
+  const [used] = await prisma.$queryRaw<{ tokens: bigint; costNanoUsd: bigint }[]>`
+    SELECT (ended.tokens + running.tokens)::bigint AS tokens, (ended.cost + running.cost)::bigint AS "costNanoUsd"
+    FROM (
+      SELECT
+        coalesce(sum(coalesce(input_tokens, estimated_input_tokens) + coalesce(output_tokens, estimated_output_tokens)), 0) AS tokens,
+        ceil(coalesce(sum(cost_usd), 0) * 1000000000) AS cost
+      FROM usage_record WHERE ${condition} AND completed_at >= ${from}
+    ) AS ended, (
+      SELECT
+        coalesce(sum(estimated_input_tokens + estimated_output_tokens), 0) AS tokens,
+        coalesce(sum((reservation->>2)::numeric), 0) AS cost
+      FROM lease WHERE ${condition} AND granted_at >= ${from}
+    ) AS running
+  `;
+  if (used === undefined) throw new Error('A sum has no row.');
+  return { tokens: Math.min(Number(used.tokens), Number.MAX_SAFE_INTEGER), costNanoUsd: used.costNanoUsd };
+}
+
+function conditionOf(owner: Owner): Prisma.Sql {
+  switch (owner.type) {
+    case 'KEY':
+      return sql`key_id = ${owner.id}::uuid`;
+    case 'USER':
+      return sql`user_id = ${owner.id}::uuid`;
+    case 'TEAM':
+      return sql`team_id = ${owner.id}::uuid`;
+    case 'TEAM_USER_SHARE':
+      return sql`user_id = ${owner.userId}::uuid AND team_id = ${owner.teamId}::uuid`;
+    case 'PRODUCT':
+      return sql`product_id = ${owner.id}::uuid`;
+    case 'TENANT':
+      return sql`tenant_id = ${owner.id}::uuid`;
+  }
+}
+
+const tally = z.looseObject({ epoch: z.int() });
+const countedState = z.looseObject({ day: tally.optional(), budget: tally.optional() });
+
+/**
+ * The counters as they are when what was used just before the end of a process that could not write them any more is
+ * counted as well: days and budgets, of which the records and leases have every request.
+ */
+export async function recounted(database: Database, counters: readonly CounterRow[]): Promise<readonly CounterRow[]> {
+  const outdated = counters.length === 0 ? new Set() : await outdatedCounters(database);
+  return Promise.all(
+    counters.map(async (counter) => {
+      const owner = outdated.has(counter.key) ? ownerOf(counter.key) : undefined;
+      if (owner === undefined) return counter;
+      const state = countedState.parse(counter.state);
+      const again = async (part: z.infer<typeof tally> | undefined) => {
+        if (part === undefined) return undefined;
+        const { tokens, costNanoUsd } = await usedSince(database, owner, part.epoch);
+        return { ...part, tokens, costNanoUsd: String(costNanoUsd) };
+      };
+      const [day, budget] = [await again(state.day), await again(state.budget)];
+      return { ...counter, state: { ...state, ...(day && { day }), ...(budget && { budget }) } };
+    }),
+  );
+}
+
+/** Those that somebody used something of at about the time when they were written last, or after it. */
+async function outdatedCounters({ prisma }: Database): Promise<ReadonlySet<string>> {
+  const rows = await prisma.$queryRaw<{ key: string }[]>`
+    WITH recent AS (
+      SELECT key_id, user_id, team_id, product_id, tenant_id, completed_at AS used_at FROM usage_record
+      WHERE completed_at > (SELECT max(updated_at) FROM limit_counter) - interval '10 seconds'
+      UNION ALL
+      SELECT key_id, user_id, team_id, product_id, tenant_id, granted_at FROM lease
+    ), owners AS (
+      SELECT used_at, unnest(ARRAY[
+        'KEY:' || key_id, 'USER:' || user_id, 'TEAM_USER_SHARE:' || team_id || ':' || user_id, 'TEAM:' || team_id,
+        'PRODUCT:' || product_id, 'TENANT:' || tenant_id
+      ]) AS key FROM recent
+    )
+    SELECT DISTINCT counter.key FROM limit_counter AS counter JOIN owners USING (key)
+    WHERE owners.used_at > counter.updated_at - interval '1 second'
+  `;
+  return new Set(rows.map(({ key }) => key));
+}
+
+/** Whose counters have this name. */
+function ownerOf(key: string): Owner | undefined {
+  const [type, id, userId] = key.split(':');
+  if (id === undefined) return undefined;
+  switch (type) {
+    case 'KEY':
+    case 'USER':
+    case 'TEAM':
+    case 'PRODUCT':
+    case 'TENANT':
+      return { type, id };
+    case 'TEAM_USER_SHARE':
+      return userId === undefined ? undefined : { type, teamId: id, userId };
+    default:
+      return undefined;
+  }
+}
