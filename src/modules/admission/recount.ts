@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import type { Layer } from '../limits/ledger/layers.ts';
+import type { Reservation, Taken } from '../limits/ledger/reservation.ts';
 import type { CounterRow } from './rows.ts';
 
 const { sql } = Prisma;
@@ -13,22 +14,13 @@ interface Used {
 
 type Owner = Layer['owner'];
 
-/** What somebody has used since a time, by the records, and by the estimates of what still runs. */
+/** What somebody has used since a time, by the records. */
 export async function usedSince({ prisma }: Database, owner: Owner, since: number): Promise<Used> {
-  const [condition, from] = [conditionOf(owner), new Date(since)];
   const [used] = await prisma.$queryRaw<{ tokens: bigint; costNanoUsd: bigint }[]>`
-    SELECT (ended.tokens + running.tokens)::bigint AS tokens, (ended.cost + running.cost)::bigint AS "costNanoUsd"
-    FROM (
-      SELECT
-        coalesce(sum(coalesce(input_tokens, estimated_input_tokens) + coalesce(output_tokens, estimated_output_tokens)), 0) AS tokens,
-        ceil(coalesce(sum(cost_usd), 0) * 1000000000) AS cost
-      FROM usage_record WHERE ${condition} AND completed_at >= ${from}
-    ) AS ended, (
-      SELECT
-        coalesce(sum(estimated_input_tokens + estimated_output_tokens), 0) AS tokens,
-        coalesce(sum((reservation->>2)::numeric), 0) AS cost
-      FROM lease WHERE ${condition} AND granted_at >= ${from}
-    ) AS running
+    SELECT
+      coalesce(sum(coalesce(input_tokens, estimated_input_tokens) + coalesce(output_tokens, estimated_output_tokens)), 0)::bigint AS tokens,
+      ceil(coalesce(sum(cost_usd), 0) * 1000000000)::bigint AS "costNanoUsd"
+    FROM usage_record WHERE ${conditionOf(owner)} AND completed_at >= ${new Date(since)}
   `;
   if (used === undefined) throw new Error('A sum has no row.');
   return { tokens: Math.min(Number(used.tokens), Number.MAX_SAFE_INTEGER), costNanoUsd: used.costNanoUsd };
@@ -52,25 +44,38 @@ function conditionOf(owner: Owner): Prisma.Sql {
 }
 
 const tally = z.looseObject({ epoch: z.int() });
+type PackedTally = z.infer<typeof tally>;
 const countedState = z.looseObject({ day: tally.optional(), budget: tally.optional() });
 
 /**
  * The counters as they are when what was used just before the end of a process that could not write them any more is
- * counted as well: days and budgets, of which the records and leases have every request.
+ * counted as well: days and budgets, of which every request has a record, or a lease with what it reserved.
  */
-export async function recounted(database: Database, counters: readonly CounterRow[]): Promise<readonly CounterRow[]> {
-  const outdated = counters.length === 0 ? new Set() : await outdatedCounters(database);
+export async function recounted(
+  database: Database,
+  counters: readonly CounterRow[],
+  reservations: readonly Reservation[],
+): Promise<readonly CounterRow[]> {
+  if (counters.length === 0) return counters;
+  const outdated = await outdatedCounters(database);
   return Promise.all(
     counters.map(async (counter) => {
-      const owner = outdated.has(counter.key) ? ownerOf(counter.key) : undefined;
+      const { key } = counter;
+      const owner = outdated.has(key) ? ownerOf(key) : undefined;
       if (owner === undefined) return counter;
       const state = countedState.parse(counter.state);
-      const again = async (part: z.infer<typeof tally> | undefined) => {
+      const again = async (part: PackedTally | undefined, epochOf: (taken: Taken) => number | null) => {
         if (part === undefined) return undefined;
-        const { tokens, costNanoUsd } = await usedSince(database, owner, part.epoch);
+        let { tokens, costNanoUsd } = await usedSince(database, owner, part.epoch);
+        for (const reservation of reservations) {
+          const isIn = reservation.taken.some((taken) => taken.key === key && epochOf(taken) === part.epoch);
+          tokens += isIn ? reservation.tokens : 0;
+          costNanoUsd += isIn ? reservation.costNanoUsd : 0n;
+        }
         return { ...part, tokens, costNanoUsd: String(costNanoUsd) };
       };
-      const [day, budget] = [await again(state.day), await again(state.budget)];
+      const day = await again(state.day, ({ dayEpoch }) => dayEpoch);
+      const budget = await again(state.budget, ({ budgetEpoch }) => budgetEpoch);
       return { ...counter, state: { ...state, ...(day && { day }), ...(budget && { budget }) } };
     }),
   );

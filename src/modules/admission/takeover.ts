@@ -9,17 +9,20 @@ import { recounted } from './recount.ts';
 /** Makes the owner of what was kept: counters go on, and leases hold their slots until they are renewed or expire. */
 export async function takeOver(parts: LocalOwnerParts & { readonly database: Database }): Promise<LocalOwner> {
   const { clock, database, directory } = parts;
-  const [counters, leases] = await Promise.all([
-    keptCounters(database, clock.now()).then((kept) => recounted(database, kept)),
-    keptLeases(database),
-  ]);
+  const [kept, rows] = await Promise.all([keptCounters(database, clock.now()), keptLeases(database)]);
+  const leases = rows.map((row) => ({ row, reservation: unpackReservation(row.reservation) }));
+  const counters = await recounted(
+    database,
+    kept,
+    leases.map(({ reservation }) => reservation),
+  );
   const identities = await Promise.all(
-    [...new Set(leases.map(({ keyId }) => keyId))].map((id) => directory.findById(id)),
+    [...new Set(rows.map(({ keyId }) => keyId))].map((id) => directory.findById(id)),
   );
   const owner = new LocalOwner(parts);
   for (const counter of counters) owner.ledger.restore(counter);
   for (const identity of identities) if (identity && hasTenant(identity)) owner.slots.meet(partyOf(identity, null));
-  for (const row of leases) {
+  for (const { row, reservation } of leases) {
     const { userId, teamId, productId, gatewayId } = row;
     const caps = [
       ...(userId === null ? [] : [`USER:${userId}`]),
@@ -28,7 +31,7 @@ export async function takeOver(parts: LocalOwnerParts & { readonly database: Dat
       ...(productId === null ? [] : [`PRODUCT:${productId}`]),
       ...(gatewayId === null ? [] : [gatewayCap(gatewayId)]),
     ];
-    owner.adopt(row, unpackReservation(row.reservation), caps);
+    owner.adopt(row, reservation, caps);
   }
   return owner;
 }
