@@ -1,6 +1,5 @@
 /** What callers of the scheduler say and are told. Times are milliseconds of the caller's clock. */
-import type { Bounds, Priority } from './state.ts';
-import type { Algorithm } from './tree.ts';
+import type { Algorithm, Bounds, Priority } from './state.ts';
 
 export interface SchedulerOptions {
   readonly algorithm: Algorithm;

@@ -1,26 +1,35 @@
-import { IndexedHeap, type Order } from './indexed-heap.ts';
+import { ArrayHeap, type Order } from './array-heap.ts';
+import type { Cells } from './cells.ts';
+import { requestFields } from './layout.ts';
 import { Run } from './run.ts';
-import type { Request } from './state.ts';
 
-const byEnd: Order<Request> = { keyOf: ({ endsAt }) => endsAt, isTieBefore: (a, b) => a.arrival < b.arrival };
-
-function isBefore(a: Request, b: Request): boolean {
-  return a.endsAt < b.endsAt || (a.endsAt === b.endsAt && a.arrival < b.arrival);
-}
+const { endsAt, slot, run: runOfRequest, arrival } = requestFields;
 
 /** About as many limits as there are for most of what waits. */
 const maxRuns = 4;
 
 /** When what waits gives up, and when what runs is given up. */
 export class Deadlines {
-  readonly #runs: readonly Run<Request>[] = Array.from({ length: maxRuns }, () => new Run<Request>());
+  readonly #cells: Cells;
+  readonly #runs: readonly Run[];
   /** Waits that end before the last one of every run. */
-  readonly #otherWaits = new IndexedHeap(byEnd);
-  readonly #leases = new IndexedHeap(byEnd);
+  readonly #otherWaits: ArrayHeap;
+  readonly #leases: ArrayHeap;
 
-  wait(request: Request, until: number): void {
+  constructor(cells: Cells) {
+    this.#cells = cells;
+    const byEnd: Order = {
+      keyOf: (request) => cells.get(request + endsAt),
+      isTieBefore: (a, b) => cells.get(a + arrival) < cells.get(b + arrival),
+    };
+    this.#runs = Array.from({ length: maxRuns }, (_, index) => new Run(cells, index + 1));
+    this.#otherWaits = new ArrayHeap(cells, slot, byEnd);
+    this.#leases = new ArrayHeap(cells, slot, byEnd);
+  }
+
+  wait(request: number, until: number): void {
     if (until === Number.POSITIVE_INFINITY) return;
-    request.endsAt = until;
+    this.#cells.set(request + endsAt, until);
     for (const run of this.#runs) {
       if (run.lastEnd > until) continue;
       run.append(request);
@@ -29,46 +38,55 @@ export class Deadlines {
     this.#otherWaits.push(request);
   }
 
-  hold(request: Request, until: number): void {
+  hold(request: number, until: number): void {
     if (until === Number.POSITIVE_INFINITY) return;
-    request.endsAt = until;
+    this.#cells.set(request + endsAt, until);
     this.#leases.push(request);
   }
 
-  stopWaiting(request: Request): void {
-    if (request.run !== undefined) request.run.remove(request);
-    else if (request.heapIndex >= 0) this.#otherWaits.remove(request);
+  stopWaiting(request: number): void {
+    const run = this.#runs[this.#cells.int(request + runOfRequest) - 1];
+    if (run !== undefined) run.remove(request);
+    else if (this.#cells.int(request + slot) !== 0) this.#otherWaits.remove(request);
   }
 
-  stopHolding(request: Request): void {
-    if (request.heapIndex >= 0) this.#leases.remove(request);
+  stopHolding(request: number): void {
+    if (this.#cells.int(request + slot) !== 0) this.#leases.remove(request);
   }
 
   /** When something is due; undefined when nothing ever is. */
   get nextAt(): number | undefined {
-    const wait = this.#firstWait();
-    const lease = this.#leases.peek();
-    if (wait === undefined) return lease?.endsAt;
-    return lease === undefined ? wait.endsAt : Math.min(wait.endsAt, lease.endsAt);
+    const first = this.#first();
+    return first === 0 ? undefined : this.#cells.get(first + endsAt);
   }
 
   /**
-   * What is due first. Of a lease and a wait that end at the same time the lease comes first, so that its slot can still
-   * go to who waits.
+   * What is due first, or 0. Of a lease and a wait that end at the same time the lease comes first, so that its slot can
+   * still go to who waits.
    */
-  due(now: number): Request | undefined {
-    const wait = this.#firstWait();
-    const lease = this.#leases.peek();
-    const first = wait === undefined || (lease !== undefined && lease.endsAt <= wait.endsAt) ? lease : wait;
-    return first === undefined || first.endsAt > now ? undefined : first;
+  due(now: number): number {
+    const first = this.#first();
+    return first === 0 || this.#cells.get(first + endsAt) > now ? 0 : first;
   }
 
-  #firstWait(): Request | undefined {
+  #first(): number {
+    const wait = this.#firstWait();
+    const lease = this.#leases.peek();
+    if (wait === 0 || lease === 0) return wait + lease;
+    return this.#cells.get(lease + endsAt) <= this.#cells.get(wait + endsAt) ? lease : wait;
+  }
+
+  #firstWait(): number {
     let first = this.#otherWaits.peek();
     for (const run of this.#runs) {
       const request = run.first;
-      if (request !== undefined && (first === undefined || isBefore(request, first))) first = request;
+      if (request !== 0 && (first === 0 || this.#isBefore(request, first))) first = request;
     }
     return first;
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const difference = this.#cells.get(a + endsAt) - this.#cells.get(b + endsAt);
+    return difference < 0 || (difference === 0 && this.#cells.get(a + arrival) < this.#cells.get(b + arrival));
   }
 }

@@ -1,228 +1,209 @@
-import { Directory } from './directory.ts';
+import type { Forest } from './forest.ts';
+import { Lanes } from './lanes.ts';
+import { keyFields, laneFields, levels, nodeFields, poolFields, requestFields, tenantFields } from './layout.ts';
 import { Parking } from './parking.ts';
-import { Siblings } from './siblings.ts';
-import { Cap, type Key, Lane, NamedCap, type NodeCap, Pool, type Request, TreeNode } from './state.ts';
-import { type Algorithm, Tree } from './tree.ts';
-import { countAdopted, countEnd, countGrant, countWaiting, countWithdrawn, lower } from './walks.ts';
+import { NamedCap, Pool } from './state.ts';
+import type { Tree } from './tree.ts';
+
+const { waiting, parent, cap: capOfNode, level, priority, owner, asking } = nodeFields;
+const { max, inFlight } = poolFields;
+const { tenant: tenantOfKey, requests } = keyFields;
+const { queued } = tenantFields;
+const { first, node: nodeOfLane } = laneFields;
+const { lane: laneOfRequest, charge, arrival, isHeld, lot } = requestFields;
 
 export interface PoolEntry {
   readonly pool: Pool;
   readonly tree: Tree;
 }
 
-const noCaps: readonly NamedCap[] = [];
-
 /** Who waits, who runs, and whose turn it is. Times and bounds of queues are its caller's. */
 export class Dispatcher {
-  readonly directory = new Directory();
+  readonly forest: Forest;
+  readonly lanes: Lanes;
   readonly pools = new Map<string, PoolEntry>();
-  readonly ceiling = new Cap('ceiling');
-  algorithm: Algorithm;
-  /** Above the pools: their order counts when the ceiling leaves less than they could use. */
-  readonly #deployment = new TreeNode('DEPLOYMENT', 1, undefined, undefined);
-  readonly #siblings: Siblings<TreeNode>;
   readonly #parking: Parking;
 
-  constructor(algorithm: Algorithm) {
-    this.algorithm = algorithm;
-    this.#parking = new Parking(algorithm, this.directory);
-    this.#siblings = new Siblings<TreeNode>(
-      {
-        slotsOf: () => Math.min(this.ceiling.max, this.#siblings.activeWeight),
-        forget: () => undefined,
-        emptied: () => undefined,
-      },
-      this.#deployment,
-      0,
-    );
-    this.#deployment.inside[0] = this.#siblings;
+  constructor(forest: Forest) {
+    this.forest = forest;
+    this.lanes = new Lanes(forest);
+    this.#parking = new Parking(forest, this.lanes);
   }
 
   /** How many wait. */
   get queued(): number {
-    return this.#deployment.waiting;
+    return this.forest.cells.int(this.forest.deployment + waiting);
   }
 
   /** A new pool has no slots. */
   makePool(name: string): PoolEntry {
-    const pool = new Pool(name);
-    pool.max = 0;
-    const tree = new Tree(pool, this.algorithm, this.directory);
-    tree.root.parent = this.#deployment;
-    tree.root.siblings = this.#siblings;
-    const entry = { pool, tree };
+    const pool = new Pool(name, this.forest.directory.make(name, poolFields.size));
+    this.forest.cells.set(pool.row + max, 0);
+    const entry = { pool, tree: this.forest.plant(pool, 'pool') };
     this.pools.set(name, entry);
     return entry;
   }
 
-  /** Where a request of this key waits. */
-  laneOf({ pool, tree }: PoolEntry, key: Key, priority: number, capIds: readonly string[]): Lane {
-    const node = tree.keyNode(key, priority);
-    const capsId = capIds.length === 0 ? '' : JSON.stringify(capIds);
-    const known = capsId === '' ? node.plainLane : node.lanesByCaps?.get(capsId);
-    if (known !== undefined) return known;
-    const caps = capsId === '' ? noCaps : capIds.map((id) => this.directory.cap(id));
-    const lane = new Lane(pool, key, node, caps, capsId);
-    if (capsId === '') {
-      node.plainLane = lane;
-    } else {
-      node.lanesByCaps ??= new Map();
-      node.lanesByCaps.set(capsId, lane);
-    }
-    return lane;
-  }
-
-  enqueue(request: Request): void {
-    const { lane } = request;
-    const isFirst = lane.first === undefined;
-    lane.append(request);
-    this.#use(lane, 1);
-    this.#countQueued(lane, 1);
-    countWaiting(lane.node, request.arrival);
+  enqueue(request: number): void {
+    const { cells, walks } = this.forest;
+    const lane = cells.int(request + laneOfRequest);
+    const node = cells.int(lane + nodeOfLane);
+    const isFirst = cells.int(lane + first) === 0;
+    this.lanes.append(lane, request);
+    this.#use(lane);
+    this.#countQueued(node, 1);
+    walks.countWaiting(node, cells.get(request + arrival));
     if (isFirst) this.#parking.admit(lane, 'new');
   }
 
   /** A request stops waiting. */
-  withdraw(request: Request): void {
-    const { lane } = request;
-    const wasFirst = lane.first === request;
-    lane.remove(request);
-    if (wasFirst) this.#firstChanged(lane);
-    if (lane.first === undefined) this.#parking.abandon(lane);
-    this.#countQueued(lane, -1);
-    countWithdrawn(lane.node);
-    this.#use(lane, -1);
+  withdraw(request: number): void {
+    const { cells, walks } = this.forest;
+    const lane = cells.int(request + laneOfRequest);
+    const node = cells.int(lane + nodeOfLane);
+    const key = cells.int(node + owner);
+    const wasFirst = cells.int(lane + first) === request;
+    this.lanes.remove(lane, request);
+    if (wasFirst) this.#parking.firstChanged(lane);
+    if (cells.int(lane + first) === 0) this.#parking.abandon(lane);
+    this.lanes.leave(lane);
+    this.#countQueued(node, -1);
+    walks.countWithdrawn(node);
+    this.#leave(key);
   }
 
   /** Counts a request that runs already. */
-  adopt(request: Request): void {
-    const { lane } = request;
-    this.#use(lane, 1);
-    request.isHeld = true;
-    countAdopted(lane.node, request.charge);
+  adopt(request: number): void {
+    const { cells, walks } = this.forest;
+    const lane = cells.int(request + laneOfRequest);
+    this.#use(lane);
+    cells.set(request + isHeld, 1);
+    walks.countAdopted(cells.int(lane + nodeOfLane), cells.get(request + charge));
     this.#countRunning(lane, 1);
-    this.#dropIfEmpty(lane);
   }
 
   /** A request has ended; `tokens` is what it cost. */
-  end(request: Request, tokens: number): void {
-    const { lane, lot } = request;
-    const difference = tokens - request.charge;
-    if (difference !== 0) lot?.correct(lane.key, lane.priority, difference);
-    countEnd(lane.node, difference);
+  end(request: number, tokens: number): void {
+    const { cells, walks } = this.forest;
+    const lane = cells.int(request + laneOfRequest);
+    const node = cells.int(lane + nodeOfLane);
+    const key = cells.int(node + owner);
+    const tenant = cells.int(key + tenantOfKey);
+    const caps = this.lanes.capsOf(lane);
+    const pool = this.poolOf(lane);
+    const difference = tokens - cells.get(request + charge);
+    if (difference !== 0) this.#parking.correct(request, lane, difference);
     this.#countRunning(lane, -1);
-    this.#parking.freed(lane.pool);
-    this.#parking.freed(lane.key.tenant);
-    this.#parking.freed(lane.key);
-    for (const cap of lane.caps) this.#parking.refill(cap);
-    this.#use(lane, -1);
-    this.dropIfDrained(lane.pool);
+    this.lanes.leave(lane);
+    // From here on the node may be gone.
+    walks.countEnd(node, difference);
+    this.#parking.freed(pool.row);
+    this.#parking.freed(tenant);
+    this.#parking.freed(key);
+    for (const cap of caps) this.#parking.refill(cap);
+    this.#leave(key);
+    this.dropIfDrained(pool);
   }
 
   /** Grants as long as somebody waits who can run. */
-  dispatch(onGrant: (request: Request) => void): void {
-    while (this.#siblings.hasAsking && !this.ceiling.isFull) {
+  dispatch(onGrant: (request: number) => void): void {
+    const { cells, deployment, ceiling } = this.forest;
+    while (cells.int(deployment + asking) !== 0 && !ceiling.isFull) {
       const lane = this.#nextLane();
-      if (lane?.first !== undefined) onGrant(this.#grant(lane, lane.first));
+      if (lane !== 0) onGrant(this.#grant(lane));
     }
   }
 
-  dropIfDrained({ isRemoved, inFlight, id }: Pool): void {
-    if (isRemoved && inFlight === 0) this.pools.delete(id);
+  dropIfDrained({ isRemoved, row, id }: Pool): void {
+    if (!isRemoved || this.forest.cells.int(row + inFlight) > 0) return;
+    const entry = this.pools.get(id);
+    if (entry === undefined) return;
+    this.pools.delete(id);
+    this.forest.fell(entry.tree);
+    this.forest.directory.release(row, poolFields.size);
   }
 
-  /** Those of the pools, and those in which lanes wait for caps. */
-  *trees(): Iterable<Tree> {
-    for (const { tree } of this.pools.values()) yield tree;
-    yield* this.#parking.trees();
+  poolOf(lane: number): Pool {
+    const tree = this.forest.treeOf(this.forest.cells.int(lane + nodeOfLane));
+    if (tree === undefined) throw new Error('a lane is in no tree');
+    return tree.pool;
   }
 
-  setAlgorithm(algorithm: Algorithm): void {
-    this.algorithm = algorithm;
-    for (const { tree } of this.pools.values()) tree.setAlgorithm(algorithm);
-    this.#parking.setAlgorithm(algorithm);
+  setAlgorithm(algorithm: 'HIERARCHICAL' | 'WEIGHTED'): void {
+    this.forest.algorithm = algorithm;
+    for (const tree of this.forest.trees) tree.setAlgorithm(algorithm);
   }
 
-  /** A cap may have been raised. */
-  freed(cap: NodeCap | NamedCap): void {
+  /** A cap may have been raised: a named one, or the row of a pool, tenant or key. */
+  freed(cap: number | NamedCap): void {
     if (cap instanceof NamedCap) this.#parking.refill(cap);
     else this.#parking.freed(cap);
   }
 
-  /** Whose turn it is; nobody when a full cap was met, and what it holds back put aside. */
-  #nextLane(): Lane | undefined {
-    let node = this.#deployment;
-    while (node.lanes === undefined) {
-      const child = node.firstAsking?.next();
-      if (child === undefined) throw new Error('a node asks, and nobody in it');
-      if (child.cap?.isFull) {
-        this.#parking.park(child, child.cap);
-        return undefined;
+  /** Whose turn it is; 0 when a full cap was met, and what it holds back put aside. */
+  #nextLane(): number {
+    const { cells, walks } = this.forest;
+    let node = this.forest.deployment;
+    while (cells.int(node + level) !== levels.KEY) {
+      node = walks.next(node);
+      if (node === 0) throw new Error('a node asks, and nobody in it');
+      const cap = cells.int(node + capOfNode);
+      if (cap !== 0 && cells.int(cap + inFlight) >= cells.int(cap + max)) {
+        this.#parking.park(node);
+        return 0;
       }
-      node = child;
     }
-    const lane = node.lanes.peek();
-    if (lane === undefined) throw new Error('a key asks, and none of its lanes');
-    for (const cap of lane.caps) {
+    const lane = this.lanes.firstAt(node);
+    for (const cap of this.lanes.capsOf(lane)) {
       if (cap.isFull) {
         this.#parking.holdBack(lane, cap);
-        return undefined;
+        return 0;
       }
     }
     return lane;
   }
 
-  #grant(lane: Lane, request: Request): Request {
-    lane.remove(request);
-    countGrant(lane.node, request.charge);
-    this.#countQueued(lane, -1);
+  #grant(lane: number): number {
+    const { cells, walks } = this.forest;
+    const node = cells.int(lane + nodeOfLane);
+    const request = cells.int(lane + first);
+    const tokens = cells.get(request + charge);
+    this.lanes.remove(lane, request);
+    walks.countGrant(node, tokens);
+    this.#countQueued(node, -1);
     this.#countRunning(lane, 1);
-    this.#firstChanged(lane);
-    request.isHeld = true;
-    request.lot = this.#parking.treeOf(lane);
-    this.#parking.served(lane, request.charge);
+    cells.set(request + isHeld, 1);
+    cells.set(request + lot, cells.int(lane + laneFields.lot));
+    this.#parking.firstChanged(lane);
+    this.#parking.served(lane, tokens);
     return request;
   }
 
-  /** A lane has another first request, or none. */
-  #firstChanged(lane: Lane): void {
-    const isInLot = lane.waitsFor !== undefined && !lane.isLetOut;
-    const node = isInLot ? lane.lotNode : lane.node;
-    if (lane.first !== undefined) {
-      if (lane.heapIndex >= 0) node?.lanes?.update(lane);
-      return;
-    }
-    if (lane.heapIndex >= 0) {
-      node?.lanes?.remove(lane);
-      if (node !== undefined) lower(node);
-    }
-    this.#dropIfEmpty(lane);
+  #countQueued(node: number, difference: 1 | -1): void {
+    const { cells, walks } = this.forest;
+    cells.add(cells.int(cells.int(node + owner) + tenantOfKey) + queued, difference);
+    walks.countQueued(cells.int(node + parent), cells.int(node + priority), difference);
   }
 
-  #dropIfEmpty({ first, capsId, node }: Lane): void {
-    if (first === undefined && capsId !== '') node.lanesByCaps?.delete(capsId);
-  }
-
-  #countQueued({ key, node, priority }: Lane, difference: 1 | -1): void {
-    key.tenant.queued += difference;
-    const queued = node.parent?.queuedByPriority;
-    if (queued !== undefined) queued[priority] = (queued[priority] ?? 0) + difference;
-  }
-
-  #countRunning({ pool, key, caps }: Lane, difference: 1 | -1): void {
-    this.ceiling.inFlight += difference;
-    pool.inFlight += difference;
-    key.inFlight += difference;
-    key.tenant.inFlight += difference;
-    for (const cap of caps) cap.inFlight += difference;
+  #countRunning(lane: number, difference: 1 | -1): void {
+    const { cells, ceiling } = this.forest;
+    const key = this.lanes.keyOf(lane);
+    ceiling.inFlight += difference;
+    cells.add(this.poolOf(lane).row + inFlight, difference);
+    cells.add(key + inFlight, difference);
+    cells.add(cells.int(key + tenantOfKey) + inFlight, difference);
+    for (const cap of this.lanes.capsOf(lane)) cap.inFlight += difference;
   }
 
   /** Counts the requests of a key and of caps, which are forgotten when there are none. */
-  #use({ key, caps }: Lane, difference: 1 | -1): void {
-    key.requests += difference;
-    for (const cap of caps) cap.requests += difference;
-    if (difference > 0) return;
-    if (key.requests === 0) this.directory.dropKey(key);
-    for (const cap of caps) if (cap.requests === 0) this.directory.dropCap(cap);
+  #use(lane: number): void {
+    this.forest.cells.add(this.lanes.keyOf(lane) + requests, 1);
+    this.lanes.use(lane);
+  }
+
+  #leave(key: number): void {
+    const { cells, directory } = this.forest;
+    cells.add(key + requests, -1);
+    if (cells.int(key + requests) === 0) directory.dropKey(key);
   }
 }

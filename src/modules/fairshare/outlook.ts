@@ -1,11 +1,14 @@
 import type { KeySettings, Position, Refusal, Submission, Submitted, TenantSettings } from './api.ts';
 import { defaultWeight } from './directory.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { countBefore, placed, type Standing, turnAmong } from './position.ts';
-import { blockOf, type QueueLimits } from './queue-bounds.ts';
-import type { Siblings } from './siblings.ts';
-import { type Cap, type Key, noMaximum, priorities, type Tenant, type TreeNode } from './state.ts';
+import type { Forest } from './forest.ts';
+import { groupFields, nodeFields, places, poolFields, siblingsFields } from './layout.ts';
+import { countBefore, placed, queuedAt, type Standing, turnAmong } from './position.ts';
+import { type Bounded, firstBlock, type QueueLimits } from './queue-bounds.ts';
+import { priorities } from './state.ts';
 import { type Tree, weightIn } from './tree.ts';
+
+const { max, inFlight } = poolFields;
 
 /** A request that nobody has made, and how those are whom it would be for, whether they are known here or not. */
 export interface Prospect extends Pick<Submission, 'pool' | 'tenantId' | 'keyId' | 'priority' | 'deadline'> {
@@ -40,78 +43,88 @@ interface Scene {
 export function outlookOf({ dispatcher, limits }: Scene, prospect: Prospect, now: number): Outlook {
   const entry = dispatcher.pools.get(prospect.pool);
   if (entry === undefined || entry.pool.isRemoved) return { submitted: unknownPool, ...noOutlook };
-  const { directory } = dispatcher;
-  const tenant = directory.tenants.get(prospect.tenantId);
-  const key = directory.keys.get(prospect.keyId);
-  const way = wayOf(entry.tree, { dispatcher, prospect, tenant, key });
+  const { forest } = dispatcher;
+  const { cells, directory, ceiling } = forest;
+  const tenant = directory.tenants.get(prospect.tenantId) ?? 0;
+  const key = directory.keys.get(prospect.keyId) ?? 0;
+  const way = wayOf(entry.tree, { forest, prospect, tenant, key });
   const figures = {
     expectedSlots: way.expectedSlots,
-    inFlight: way.tenantNode?.inFlight ?? 0,
-    queued: way.tenantNode?.waiting ?? 0,
+    inFlight: way.tenantNode === 0 ? 0 : cells.int(way.tenantNode + nodeFields.inFlight),
+    queued: way.tenantNode === 0 ? 0 : cells.int(way.tenantNode + nodeFields.waiting),
   };
-  const maxima = {
-    tenant: { id: prospect.tenantId, max: prospect.tenant.maxInFlight ?? noMaximum },
-    key: { id: prospect.keyId, max: prospect.key.maxInFlight ?? noMaximum },
-    caps: new Map(prospect.caps.map(({ id, max }) => [id, { id, max: max ?? noMaximum }])),
-  };
-  const queueing = { bounds: prospect.tenant, queued: tenant?.queued ?? 0 };
-  const end = limits.endOf(entry, queueing, prospect.deadline ?? unbounded, now);
-  const blocked = blockOf(maxima, { ...maxima.key, tenant: maxima.tenant }, [...maxima.caps.keys()]);
+  const usedBy = (row: number): number => (row === 0 ? 0 : cells.int(row + inFlight));
+  const bounds: readonly (Bounded & { readonly used: number })[] = [
+    { by: 'TENANT', id: prospect.tenantId, max: prospect.tenant.maxInFlight, used: usedBy(tenant) },
+    { by: 'KEY', id: prospect.keyId, max: prospect.key.maxInFlight, used: usedBy(key) },
+    ...prospect.caps.map(({ id, max: ofCap }) => {
+      return { by: 'CAP', id, max: ofCap, used: directory.caps.get(id)?.inFlight ?? 0 } as const;
+    }),
+  ];
+  const blocked = firstBlock(bounds);
   if (blocked !== undefined) return { submitted: blocked, position: undefined, ...figures };
-  const isFull = ({ max }: Pick<Cap, 'max'>, used: Pick<Cap, 'inFlight'> | undefined): boolean =>
-    (used?.inFlight ?? 0) >= max;
+  const { row } = entry.pool;
   const waits =
-    entry.pool.isFull ||
-    dispatcher.ceiling.isFull ||
-    isFull(maxima.tenant, tenant) ||
-    isFull(maxima.key, key) ||
-    [...maxima.caps.values()].some((cap) => isFull(cap, directory.caps.get(cap.id)));
+    cells.int(row + inFlight) >= cells.int(row + max) ||
+    ceiling.isFull ||
+    bounds.some((bound) => bound.used >= (bound.max ?? unbounded));
   // No slot is free that somebody could use who waits, so one that is free is for whoever comes.
   if (!waits) return { submitted: { outcome: 'GRANTED' }, position: undefined, ...figures };
-  const refusal = limits.refusalOf(entry, queueing, end, now, 0);
+  const queueing = { bounds: prospect.tenant, queued: tenant === 0 ? 0 : directory.queueOf(tenant).queued };
+  const end = limits.endOf(entry, queueing, prospect.deadline ?? unbounded, now);
+  const refusal = limits.refusalOf(entry, queueing, end, now);
   if (refusal !== undefined) return { submitted: refusal, position: undefined, ...figures };
   return { submitted: { outcome: 'QUEUED' }, position: placed(entry.pool, way.position, now), ...figures };
 }
 
 interface Asking {
-  readonly dispatcher: Dispatcher;
+  readonly forest: Forest;
   readonly prospect: Prospect;
-  readonly tenant: Tenant | undefined;
-  readonly key: Key | undefined;
+  /** Rows; 0 when nobody is known by their ids. */
+  readonly tenant: number;
+  readonly key: number;
 }
 
 interface Way {
-  readonly tenantNode: TreeNode | undefined;
+  readonly tenantNode: number;
   readonly expectedSlots: number;
   readonly position: number;
 }
 
 /** What the request would have at each level on its way from the pool down to its key, and up again in the order. */
-function wayOf(tree: Tree, { dispatcher, prospect, tenant, key }: Asking): Way {
-  const { pool, root } = tree;
+function wayOf(tree: Tree, { forest, prospect, tenant, key }: Asking): Way {
+  const { pool, root, slots } = tree;
+  const { cells, directory } = forest;
   const { groupId, weight } = prospect.tenant;
   const priority = priorities.indexOf(prospect.priority ?? 'NORMAL');
-  const group = dispatcher.directory.groups.get(groupId);
-  const isHierarchical = dispatcher.algorithm === 'HIERARCHICAL';
-  const groupNode = isHierarchical && group !== undefined ? tree.groups.get(group) : undefined;
-  const tenantNode = tenant === undefined ? undefined : tree.tenants.get(tenant);
-  const keyNode = key?.nodes.find((node) => node.tree === tree && node.priority === priority);
-  const ofPool = root.inside[0];
+  const group = directory.groups.get(groupId) ?? 0;
+  const isHierarchical = forest.algorithm === 'HIERARCHICAL';
+  const groupNode = isHierarchical ? (tree.groups.get(group) ?? 0) : 0;
+  const tenantNode = tree.tenants.get(tenant) ?? 0;
+  const keyNode = key === 0 ? 0 : tree.knownKeyNode(key, priority);
+  const waitingAt = (node: number): number => (node === 0 ? 0 : cells.int(node + nodeFields.waiting));
+  const insideOf = (node: number, index = 0): number =>
+    node === 0 ? 0 : node + nodeFields.inside + index * siblingsFields.size;
   const atGroup = isHierarchical
-    ? levelOf(groupNode, ofPool, { weight: group?.weight ?? defaultWeight, slots: pool.max, waiting: root.waiting })
+    ? levelOf(forest, groupNode, insideOf(root), {
+        weight: group === 0 ? defaultWeight : cells.get(group + groupFields.weight),
+        slots,
+        waiting: waitingAt(root),
+      })
     : undefined;
-  const atTenant = levelOf(tenantNode, isHierarchical ? groupNode?.inside[0] : ofPool, {
+  const aboveTenant = isHierarchical ? groupNode : root;
+  const atTenant = levelOf(forest, tenantNode, insideOf(aboveTenant), {
     weight: weightIn(pool, weight),
-    slots: atGroup?.slots ?? pool.max,
-    waiting: isHierarchical ? (groupNode?.waiting ?? 0) : root.waiting,
+    slots: atGroup?.slots ?? slots,
+    waiting: waitingAt(aboveTenant),
   });
-  const queued = tenantNode?.queuedByPriority ?? [];
-  const atKey = levelOf(keyNode, tenantNode?.inside[priority], {
+  const queued = tenantNode === 0 ? [] : queuedAt(forest, tenantNode);
+  const atKey = levelOf(forest, keyNode, insideOf(tenantNode, priority), {
     weight: prospect.key.weight,
     slots: atTenant.slots,
     waiting: queued[priority] ?? 0,
   });
-  let position = turnAmong(atKey, (keyNode?.waiting ?? 0) + 1, pool.meanCharge);
+  let position = turnAmong(atKey, waitingAt(keyNode) + 1, pool.meanCharge);
   position += countBefore(queued, priority);
   position = turnAmong(atTenant, position, pool.meanCharge);
   if (atGroup !== undefined) position = turnAmong(atGroup, position, pool.meanCharge);
@@ -125,25 +138,43 @@ interface Share {
   readonly waiting: number;
 }
 
-/** How one more request makes a member stand among its siblings, and what its part of the slots is then. */
+/** What is known of a member, of whom nothing may be there yet. */
+function memberOf({ cells, siblings: order }: Forest, node: number) {
+  if (node === 0)
+    return { weight: 0, start: 0, waiting: 0, inFlight: 0, isActive: false, isAsking: false, isOwed: false };
+  return {
+    weight: cells.get(node + nodeFields.weight),
+    start: order.startOf(node),
+    waiting: cells.int(node + nodeFields.waiting),
+    inFlight: cells.int(node + nodeFields.inFlight),
+    isActive: order.isActive(node),
+    isAsking: order.isAsking(node),
+    isOwed: cells.int(node + nodeFields.place) === places.owed,
+  };
+}
+
+/** How one more request makes a member stand among its siblings, and what its part of the slots is then; 0 for none. */
 function levelOf(
-  node: TreeNode | undefined,
-  siblings: Siblings<TreeNode> | undefined,
+  forest: Forest,
+  node: number,
+  among: number,
   { weight, slots, waiting }: Share,
 ): Standing & { readonly slots: number } {
-  const isActive = node?.isActive ?? false;
-  const othersWeight = (siblings?.activeWeight ?? 0) - (isActive ? (node?.weight ?? 0) : 0);
+  const { cells, siblings: order } = forest;
+  const member = memberOf(forest, node);
+  const activeWeight = among === 0 ? 0 : cells.get(among + siblingsFields.activeWeight);
+  const othersWeight = activeWeight - (member.isActive ? member.weight : 0);
   const share = (slots * weight) / (othersWeight + weight);
-  const virtualTime = siblings?.virtualTime ?? 0;
-  const start = node?.isAsking ? node.start : Math.max(node?.start ?? 0, virtualTime);
+  const virtualTime = among === 0 ? 0 : cells.get(among + siblingsFields.virtualTime);
+  const start = member.isAsking ? member.start : Math.max(member.start, virtualTime);
   // As `Siblings.join` decides about whoever comes back.
-  const comesBack = (node?.waiting ?? 0) === 0 && start <= virtualTime && Math.floor(share) > (node?.inFlight ?? 0);
+  const comesBack = member.waiting === 0 && start <= virtualTime && Math.floor(share) > member.inFlight;
   return {
     weight,
-    lead: start - (siblings?.nextStartWith(start) ?? start),
-    isOwed: node?.place === 'owed' || comesBack,
+    lead: start - (among === 0 ? start : order.nextStartWith(among, start)),
+    isOwed: member.isOwed || comesBack,
     othersWeight,
-    othersWaiting: waiting - (node?.waiting ?? 0),
+    othersWaiting: waiting - member.waiting,
     slots: share,
   };
 }

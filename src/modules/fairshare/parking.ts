@@ -1,7 +1,12 @@
-import type { Directory } from './directory.ts';
-import type { Lane, NamedCap, NodeCap, Pool, TreeNode } from './state.ts';
-import { type Algorithm, Tree } from './tree.ts';
-import { countWaiting, countWithdrawn, lower, raise } from './walks.ts';
+import type { Forest } from './forest.ts';
+import type { Lanes } from './lanes.ts';
+import { keyFields, laneFields, levels, nodeFields, requestFields } from './layout.ts';
+import type { NamedCap, Pool } from './state.ts';
+import type { Tree } from './tree.ts';
+
+const { level, parent, cap: capOfNode, isParked, priority, owner, siblings } = nodeFields;
+const { max, inFlight, parked } = keyFields;
+const { first, node: nodeOfLane, lot: lotOfLane, lotNode, isLetOut } = laneFields;
 
 /** Lanes of one pool that have to wait for one cap, in the order in which they may go on. */
 interface Lot {
@@ -21,98 +26,107 @@ interface Lot {
  * again once it is served. So a request that needs a scarce cap takes its turn there first, and then in the pool.
  */
 export class Parking {
-  readonly #lots = new Map<NamedCap, Map<Pool, Lot>>();
-  readonly #directory: Directory;
-  #algorithm: Algorithm;
+  readonly #forest: Forest;
+  readonly #lanes: Lanes;
+  readonly #byCap = new Map<NamedCap, Map<Pool, Lot>>();
+  /** By the number of their tree. */
+  readonly #lots = new Map<number, Lot>();
+  /** By tenants' nodes: the lanes that were let out to run. */
+  readonly #letOut = new Map<number, Set<number>>();
 
-  constructor(algorithm: Algorithm, directory: Directory) {
-    this.#algorithm = algorithm;
-    this.#directory = directory;
+  constructor(forest: Forest, lanes: Lanes) {
+    this.#forest = forest;
+    this.#lanes = lanes;
   }
 
-  *trees(): Iterable<Tree> {
-    for (const lots of this.#lots.values()) for (const { tree } of lots.values()) yield tree;
-  }
-
-  setAlgorithm(algorithm: Algorithm): void {
-    this.#algorithm = algorithm;
-    for (const tree of this.trees()) tree.setAlgorithm(algorithm);
-  }
-
-  park(node: TreeNode, cap: NodeCap): void {
-    node.isParked = true;
-    cap.parked.push(node);
-    node.siblings?.leave(node);
-    if (node.parent === undefined) return;
-    lower(node.parent);
+  park(node: number): void {
+    const { cells, siblings: among, walks } = this.#forest;
+    this.#forest.park(node, cells.int(node + capOfNode));
+    among.leave(node);
+    const above = cells.int(node + parent);
+    walks.lower(above);
     // Others can use what was meant for lanes that cannot run now.
-    const letOut = node.level === 'KEY' ? node.parent.letOut : node.letOut;
+    const letOut = this.#letOut.get(cells.int(node + level) === levels.KEY ? above : node);
     for (const lane of [...(letOut ?? [])]) {
-      if (lane.node === node || lane.node.parent === node) this.abandon(lane);
+      const key = cells.int(lane + nodeOfLane);
+      if (key === node || cells.int(key + parent) === node) this.abandon(lane);
     }
   }
 
-  /** The cap may have free slots. */
-  freed(cap: NodeCap): void {
-    if (cap.parked.length === 0 || cap.isFull) return;
-    for (const node of cap.parked.splice(0)) {
-      node.isParked = false;
-      if (node.hasAsking) raise(node, 'waited');
+  /** The cap of a pool, tenant or key may have free slots. */
+  freed(cap: number): void {
+    const { cells, walks } = this.#forest;
+    if (cells.int(cap + parked) === 0 || cells.int(cap + inFlight) >= cells.int(cap + max)) return;
+    for (let node = this.#forest.unparkFirst(cap); node !== 0; node = this.#forest.unparkFirst(cap)) {
+      if (walks.hasAsking(node)) walks.raise(node, 'waited');
     }
   }
 
   /** A lane has a first request that came just now, or may have got one that can run. */
-  admit(lane: Lane, first: 'new' | 'waited' = 'waited'): void {
-    for (const cap of lane.caps) {
+  admit(lane: number, which: 'new' | 'waited' = 'waited'): void {
+    const { cells, walks } = this.#forest;
+    const node = cells.int(lane + nodeOfLane);
+    const caps = this.#lanes.capsOf(lane);
+    for (const cap of caps) {
       // Behind those who wait for the cap already; whoever was let out of another lot has waited.
-      if (cap.isFull || (first === 'new' && this.#hasWaiting(cap, lane.pool))) {
+      if (cap.isFull || (which === 'new' && this.#hasWaiting(cap, this.#poolOf(lane)))) {
         this.#parkLane(lane, cap);
         this.refill(cap);
         return;
       }
     }
-    const { lanes, isParked, parent } = lane.node;
-    if (lane.first === undefined || lanes === undefined) return;
-    lanes.push(lane);
-    raise(lane.node, first);
-    if (isParked || parent?.isParked === true) this.abandon(lane);
-  }
-
-  /** Of the lot in which a lane has a place. */
-  treeOf({ waitsFor, pool }: Lane): Tree | undefined {
-    return waitsFor === undefined ? undefined : this.#lotOf(waitsFor, pool)?.tree;
+    if (cells.int(lane + first) === 0) return;
+    this.#lanes.ready(lane, node);
+    walks.raise(node, which);
+    if (cells.int(node + isParked) + cells.int(cells.int(node + parent) + isParked) > 0) this.abandon(lane);
   }
 
   /** A lane that could run, as far as its key knows, meets a full cap. */
-  holdBack(lane: Lane, cap: NamedCap): void {
-    lane.node.lanes?.remove(lane);
-    lower(lane.node);
+  holdBack(lane: number, cap: NamedCap): void {
+    this.#lanes.unready(lane, this.#forest.cells.int(lane + nodeOfLane));
     this.#parkLane(lane, cap);
   }
 
-  /** The first request of a lane has begun to run; `lane` may be empty now. */
-  served(lane: Lane, tokens: number): void {
-    const { lotNode, waitsFor } = lane;
-    if (lotNode === undefined || waitsFor === undefined) return;
-    for (let node: TreeNode | undefined = lotNode; node !== undefined; node = node.parent) {
-      node.siblings?.charge(node, tokens);
+  /** The first request of a lane has begun to run; the lane may be empty now. */
+  served(lane: number, tokens: number): void {
+    const { cells, siblings: among } = this.#forest;
+    const lot = this.#lotOf(lane);
+    if (lot === undefined) return;
+    for (let node = cells.int(lane + lotNode); cells.int(node + siblings) !== 0; node = cells.int(node + parent)) {
+      among.charge(node, tokens);
     }
-    if (lane.first === undefined) {
+    if (cells.int(lane + first) === 0) {
       this.abandon(lane);
-    } else if (this.#lotOf(waitsFor, lane.pool)?.tree.root.hasAsking) {
-      lane.node.lanes?.remove(lane);
-      lower(lane.node);
-      this.#parkLane(lane, waitsFor);
-      this.refill(waitsFor);
+    } else if (this.#isWaitedFor(lot)) {
+      this.holdBack(lane, lot.cap);
+      this.refill(lot.cap);
     }
   }
 
+  /** What was charged for a request in a lot that it waited in is corrected there as well. */
+  correct(request: number, lane: number, tokens: number): void {
+    const { cells } = this.#forest;
+    const lot = this.#lots.get(cells.int(request + requestFields.lot));
+    if (lot === undefined) return;
+    const node = cells.int(lane + nodeOfLane);
+    lot.tree.correct(cells.int(node + owner), cells.int(node + priority), tokens);
+  }
+
+  /** The first request of a lane has changed, or there is none. */
+  firstChanged(lane: number): void {
+    const { cells } = this.#forest;
+    const isInLot = cells.int(lane + lotOfLane) !== 0 && cells.int(lane + isLetOut) === 0;
+    const node = cells.int(lane + (isInLot ? lotNode : nodeOfLane));
+    if (cells.int(lane + first) === 0) this.#lanes.unready(lane, node);
+    else this.#lanes.reorder(lane, node);
+  }
+
   /** A lane has no more requests, or none that could run. */
-  abandon(lane: Lane): void {
-    const { waitsFor } = lane;
-    if (waitsFor === undefined) return;
-    this.#leaveLot(lane);
-    this.refill(waitsFor);
+  abandon(lane: number): void {
+    const lot = this.#lotOf(lane);
+    if (lot === undefined) return;
+    this.#leaveLot(lane, lot);
+    this.refill(lot.cap);
   }
 
   /** Lets as many lanes out, of those whose turn it is, as the cap has free slots: in each pool, for any may be full. */
@@ -120,101 +134,126 @@ export class Parking {
     // A lane that meets another full cap gives its place to the next, in the loop that let it out.
     if (cap.lots === 0 || cap.isRefilling) return;
     cap.isRefilling = true;
-    for (const lot of this.#lots.get(cap)?.values() ?? []) {
-      while (lot.letOut < cap.free) {
+    for (const lot of this.#byCap.get(cap)?.values() ?? []) {
+      // It may be closed on the way, and another one have its rows.
+      while (lot.letOut < cap.free && this.#lots.has(lot.tree.number)) {
         const lane = this.#next(lot);
-        if (lane === undefined) break;
-        this.#letOut(lane, lot);
+        if (lane === 0) break;
+        this.#letGo(lane, lot);
         this.admit(lane);
       }
     }
     cap.isRefilling = false;
   }
 
-  #letOut(lane: Lane, lot: Lot): void {
-    lane.isLetOut = true;
+  #tenantNodeOf(lane: number): number {
+    const { cells } = this.#forest;
+    return cells.int(cells.int(lane + nodeOfLane) + parent);
+  }
+
+  #letGo(lane: number, lot: Lot): void {
+    this.#forest.cells.set(lane + isLetOut, 1);
     lot.letOut += 1;
-    const tenant = lane.node.parent;
-    if (tenant === undefined) return;
-    tenant.letOut ??= new Set();
-    tenant.letOut.add(lane);
+    const tenant = this.#tenantNodeOf(lane);
+    const letOut = this.#letOut.get(tenant) ?? new Set<number>();
+    letOut.add(lane);
+    this.#letOut.set(tenant, letOut);
   }
 
-  #takeBack(lane: Lane, lot: Lot | undefined): void {
-    lane.isLetOut = false;
-    if (lot !== undefined) lot.letOut -= 1;
-    lane.node.parent?.letOut?.delete(lane);
+  #takeBack(lane: number, lot: Lot): void {
+    this.#forest.cells.set(lane + isLetOut, 0);
+    lot.letOut -= 1;
+    const tenant = this.#tenantNodeOf(lane);
+    const letOut = this.#letOut.get(tenant);
+    letOut?.delete(lane);
+    if (letOut?.size === 0) this.#letOut.delete(tenant);
   }
 
-  #lotOf(cap: NamedCap, pool: Pool): Lot | undefined {
-    return this.#lots.get(cap)?.get(pool);
+  /** In which a lane has a place. */
+  #lotOf(lane: number): Lot | undefined {
+    const number = this.#forest.cells.int(lane + lotOfLane);
+    return number === 0 ? undefined : this.#lots.get(number);
+  }
+
+  #poolOf(lane: number): Pool {
+    const tree = this.#forest.treeOf(this.#forest.cells.int(lane + nodeOfLane));
+    if (tree === undefined) throw new Error('a lane is in no tree');
+    return tree.pool;
+  }
+
+  #isWaitedFor({ tree }: Lot): boolean {
+    return this.#forest.walks.hasAsking(tree.root);
   }
 
   #hasWaiting(cap: NamedCap, pool: Pool): boolean {
-    return cap.lots > 0 && this.#lotOf(cap, pool)?.tree.root.hasAsking === true;
+    const lot = cap.lots === 0 ? undefined : this.#byCap.get(cap)?.get(pool);
+    return lot !== undefined && this.#isWaitedFor(lot);
   }
 
   #openLot(cap: NamedCap, pool: Pool): Lot {
-    const known = this.#lotOf(cap, pool);
+    const lots = this.#byCap.get(cap) ?? new Map<Pool, Lot>();
+    const known = lots.get(pool);
     if (known !== undefined) return known;
-    const lot: Lot = { cap, tree: new Tree(pool, this.#algorithm, this.#directory, 'lot'), letOut: 0 };
-    const lots = this.#lots.get(cap) ?? new Map<Pool, Lot>();
+    const lot: Lot = { cap, tree: this.#forest.plant(pool, 'lot'), letOut: 0 };
+    this.#lots.set(lot.tree.number, lot);
     lots.set(pool, lot);
-    this.#lots.set(cap, lots);
+    this.#byCap.set(cap, lots);
     cap.lots = lots.size;
     return lot;
   }
 
-  #parkLane(lane: Lane, cap: NamedCap): void {
-    const { waitsFor } = lane;
-    if (waitsFor !== cap && waitsFor !== undefined) {
-      this.#leaveLot(lane);
-      // Another one can go on in its place.
-      this.refill(waitsFor);
-    }
-    const lot = this.#openLot(cap, lane.pool);
-    if (lane.waitsFor === undefined) {
-      lane.waitsFor = cap;
-      lane.lotNode = lot.tree.keyNode(lane.key, lane.priority);
-      countWaiting(lane.lotNode, lane.first?.arrival ?? 0);
-    } else if (lane.isLetOut) {
-      this.#takeBack(lane, lot);
-    }
-    if (lane.lotNode === undefined || lane.first === undefined) return;
-    lane.lotNode.lanes?.push(lane);
-    raise(lane.lotNode, 'waited');
+  #closeLot({ cap, tree }: Lot): void {
+    this.#lots.delete(tree.number);
+    this.#forest.fell(tree);
+    const lots = this.#byCap.get(cap);
+    lots?.delete(tree.pool);
+    cap.lots = lots?.size ?? 0;
+    if (cap.lots === 0) this.#byCap.delete(cap);
   }
 
-  #next({ tree }: Lot): Lane | undefined {
-    let node: TreeNode | undefined = tree.root;
-    while (node !== undefined && node.lanes === undefined) {
-      node = node.firstAsking?.next();
-      if (node !== undefined) node.siblings?.select(node);
+  #parkLane(lane: number, cap: NamedCap): void {
+    const { cells, walks } = this.#forest;
+    const before = this.#lotOf(lane);
+    // Another one can go on in its place.
+    if (before !== undefined && before.cap !== cap) this.abandon(lane);
+    const lot = this.#openLot(cap, this.#poolOf(lane));
+    if (cells.int(lane + lotOfLane) === 0) {
+      const node = cells.int(lane + nodeOfLane);
+      const made = lot.tree.keyNode(cells.int(node + owner), cells.int(node + priority));
+      cells.set(lane + lotOfLane, lot.tree.number);
+      cells.set(lane + lotNode, made);
+      walks.countWaiting(made, cells.get(cells.int(lane + first) + requestFields.arrival));
+    } else if (cells.int(lane + isLetOut) !== 0) {
+      this.#takeBack(lane, lot);
     }
-    const lane = node?.lanes?.peek();
-    if (node === undefined || lane === undefined) return undefined;
-    node.lanes?.remove(lane);
-    lower(node);
+    if (cells.int(lane + first) === 0) return;
+    const node = cells.int(lane + lotNode);
+    this.#lanes.ready(lane, node);
+    walks.raise(node, 'waited');
+  }
+
+  /** Whose turn it is; 0 when nobody waits. */
+  #next({ tree }: Lot): number {
+    const { cells, siblings: among, walks } = this.#forest;
+    let node = tree.root;
+    while (cells.int(node + level) !== levels.KEY) {
+      node = walks.next(node);
+      if (node === 0) return 0;
+      among.select(node);
+    }
+    const lane = this.#lanes.firstAt(node);
+    if (lane !== 0) this.#lanes.unready(lane, node);
     return lane;
   }
 
-  #leaveLot(lane: Lane): void {
-    const { waitsFor, lotNode } = lane;
-    if (waitsFor === undefined || lotNode === undefined) return;
-    const lot = this.#lotOf(waitsFor, lane.pool);
-    if (lane.isLetOut) {
-      this.#takeBack(lane, lot);
-    } else if (lane.heapIndex >= 0) {
-      lotNode.lanes?.remove(lane);
-      lower(lotNode);
-    }
-    countWithdrawn(lotNode);
-    lane.waitsFor = undefined;
-    lane.lotNode = undefined;
-    if (lot === undefined || lot.tree.root.isActive) return;
-    const lots = this.#lots.get(waitsFor);
-    lots?.delete(lane.pool);
-    waitsFor.lots = lots?.size ?? 0;
-    if (waitsFor.lots === 0) this.#lots.delete(waitsFor);
+  #leaveLot(lane: number, lot: Lot): void {
+    const { cells, siblings: among, walks } = this.#forest;
+    const node = cells.int(lane + lotNode);
+    if (cells.int(lane + isLetOut) !== 0) this.#takeBack(lane, lot);
+    else this.#lanes.unready(lane, node);
+    walks.countWithdrawn(node);
+    cells.set(lane + lotOfLane, 0);
+    cells.set(lane + lotNode, 0);
+    if (!among.isActive(lot.tree.root)) this.#closeLot(lot);
   }
 }

@@ -1,6 +1,11 @@
 import type { Position } from './api.ts';
-import type { Siblings } from './siblings.ts';
-import type { Pool, Request, TreeNode } from './state.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Forest } from './forest.ts';
+import { laneFields, levels, nodeFields, places, requestFields, siblingsFields, tenantNodeFields } from './layout.ts';
+import { type Pool, priorities } from './state.ts';
+
+const { parent, level, place, weight, waiting, siblings, priority } = nodeFields;
+const { arrival, next, lane: laneOfRequest } = requestFields;
 
 /** Over how many grants the rate is taken: few enough to follow a change, many enough to be steady. */
 const rememberedGrants = 64;
@@ -21,12 +26,11 @@ export function grantsPerSecond({ grants, grantTimes }: Pool, now: number): numb
 }
 
 /** How many of its key are served up to and including this one. */
-function turnWithinKey(request: Request): number {
-  const { node } = request.lane;
+function turnWithinKey({ forest: { cells }, lanes }: Dispatcher, node: number, request: number): number {
   let turn = 1;
-  for (const lane of [node.plainLane, ...(node.lanesByCaps?.values() ?? [])]) {
-    for (let other = lane?.first; other !== undefined; other = other.next) {
-      if (other.arrival >= request.arrival) break;
+  for (const lane of lanes.lanesIn(node)) {
+    for (let other = cells.int(lane + laneFields.first); other !== 0; other = cells.int(other + next)) {
+      if (cells.get(other + arrival) >= cells.get(request + arrival)) break;
       turn += 1;
     }
   }
@@ -46,25 +50,32 @@ export interface Standing {
 
 /** How many of the parent are served by when the member has been served `turn` times. */
 export function turnAmong(standing: Standing, turn: number, meanCharge: number): number {
-  const { weight, lead, isOwed, othersWeight, othersWaiting } = standing;
+  const { weight: own, lead, isOwed, othersWeight, othersWaiting } = standing;
   if (isOwed) return turn;
-  const turnsOfOthers = (lead * othersWeight) / Math.max(1, meanCharge) + ((turn - 1) * othersWeight) / weight;
+  const turnsOfOthers = (lead * othersWeight) / Math.max(1, meanCharge) + ((turn - 1) * othersWeight) / own;
   return turn + Math.min(othersWaiting, Math.round(turnsOfOthers));
 }
 
-function standingOf(member: TreeNode, siblings: Siblings<TreeNode>, waiting: number): Standing {
+/** `waits`: how many wait of all siblings. */
+function standingOf({ cells, siblings: order }: Forest, member: number, waits: number): Standing {
+  const among = cells.int(member + siblings);
+  const own = cells.get(member + weight);
   return {
-    weight: member.weight,
-    lead: Math.max(0, member.start - siblings.nextStart),
-    isOwed: member.place === 'owed',
-    othersWeight: siblings.activeWeight - member.weight,
-    othersWaiting: waiting - member.waiting,
+    weight: own,
+    lead: Math.max(0, order.startOf(member) - order.nextStart(among)),
+    isOwed: cells.int(member + place) === places.owed,
+    othersWeight: cells.get(among + siblingsFields.activeWeight) - own,
+    othersWaiting: waits - cells.int(member + waiting),
   };
 }
 
+/** How many wait at a tenant's node of each priority. */
+export const queuedAt = ({ cells }: Forest, tenantNode: number): readonly number[] =>
+  priorities.map((_, index) => cells.int(tenantNode + tenantNodeFields.queued + index));
+
 /** The requests of a tenant that come before those of a priority. */
-export const countBefore = (queuedByPriority: readonly number[], priority: number): number =>
-  queuedByPriority.slice(0, priority).reduce((sum, count) => sum + count, 0);
+export const countBefore = (queuedByPriority: readonly number[], ofPriority: number): number =>
+  queuedByPriority.slice(0, ofPriority).reduce((sum, count) => sum + count, 0);
 
 /** A place in the order of a pool, and how long that takes as fast as it granted lately. */
 export function placed(pool: Pool, position: number, now: number): Position {
@@ -73,16 +84,20 @@ export function placed(pool: Pool, position: number, now: number): Position {
 }
 
 /** Where a request that waits stands in the order of its pool: an estimate, as it cannot know who comes and how long others run. */
-export function positionOf(request: Request, now: number): Position {
-  const { pool, node, priority } = request.lane;
-  let turn = turnWithinKey(request);
-  for (let member: TreeNode | undefined = node; member?.parent !== undefined; member = member.parent) {
-    if (member.level === 'POOL') break;
-    const { parent, siblings } = member;
-    const queued = member.level === 'KEY' ? (parent.queuedByPriority ?? []) : [];
-    const waiting = member.level === 'KEY' ? (queued[priority] ?? turn) : parent.waiting;
-    if (siblings !== undefined) turn = turnAmong(standingOf(member, siblings, waiting), turn, pool.meanCharge);
-    turn += countBefore(queued, priority);
+export function positionOf(dispatcher: Dispatcher, request: number, now: number): Position {
+  const { forest } = dispatcher;
+  const { cells } = forest;
+  const lane = cells.int(request + laneOfRequest);
+  const pool = dispatcher.poolOf(lane);
+  const key = cells.int(lane + laneFields.node);
+  const own = cells.int(key + priority);
+  let turn = turnWithinKey(dispatcher, key, request);
+  for (let member = key; cells.int(member + level) > levels.POOL; member = cells.int(member + parent)) {
+    const above = cells.int(member + parent);
+    const queued = member === key ? queuedAt(forest, above) : [];
+    const waits = member === key ? (queued[own] ?? turn) : cells.int(above + waiting);
+    turn = turnAmong(standingOf(forest, member, waits), turn, pool.meanCharge);
+    turn += countBefore(queued, own);
   }
   return placed(pool, turn, now);
 }

@@ -1,26 +1,42 @@
 import type { QueueBound, Refusal, SchedulerOptions } from './api.ts';
 import type { Dispatcher, PoolEntry } from './dispatcher.ts';
-import type { Cap, Tenant } from './state.ts';
+import type { Forest } from './forest.ts';
+import { keyFields, nodeFields, tenantFields } from './layout.ts';
+import type { Bounds } from './state.ts';
+
+const { max } = tenantFields;
 
 const unbounded = Number.POSITIVE_INFINITY;
 
-type Maximum = Pick<Cap, 'id' | 'max'>;
-
-/** A cap of 0, for which waiting would never help. */
-export function blockOf(
-  directory: { readonly caps: ReadonlyMap<string, Pick<Cap, 'max'>> },
-  key: Maximum & { readonly tenant: Maximum },
-  caps: readonly string[],
-): Refusal | undefined {
-  const { tenant } = key;
-  if (tenant.max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'TENANT', id: tenant.id };
-  if (key.max === 0) return { outcome: 'REFUSED', reason: 'BLOCKED', by: 'KEY', id: key.id };
-  const id = caps.find((each) => directory.caps.get(each)?.max === 0);
-  return id === undefined ? undefined : { outcome: 'REFUSED', reason: 'BLOCKED', by: 'CAP', id };
+/** What of a tenant says whether its requests may wait. */
+export interface Queueing {
+  readonly bounds: Bounds;
+  readonly queued: number;
 }
 
-/** What of a tenant says whether its requests may wait. */
-type Queueing = Pick<Tenant, 'bounds' | 'queued'>;
+/** A cap, by its name or as that of the tenant or key. */
+export interface Bounded {
+  readonly by: 'TENANT' | 'KEY' | 'CAP';
+  readonly id: string;
+  readonly max: number | null | undefined;
+}
+
+const blocked = (by: Bounded['by'], id: string): Refusal => ({ outcome: 'REFUSED', reason: 'BLOCKED', by, id });
+
+/** A cap of 0, for which waiting would never help. */
+export function firstBlock(bounds: readonly Bounded[]): Refusal | undefined {
+  const block = bounds.find(({ max: itsMax }) => itsMax === 0);
+  return block === undefined ? undefined : blocked(block.by, block.id);
+}
+
+/** The same for a key that is known here. */
+export function blockOf({ cells, directory }: Forest, key: number, caps: readonly string[]): Refusal | undefined {
+  const tenant = cells.int(key + keyFields.tenant);
+  if (cells.int(tenant + max) === 0) return blocked('TENANT', directory.idOf(tenant));
+  if (cells.int(key + max) === 0) return blocked('KEY', directory.idOf(key));
+  for (const id of caps) if (directory.caps.get(id)?.max === 0) return blocked('CAP', id);
+  return undefined;
+}
 
 /** Who may wait, and for how long. */
 export class QueueLimits {
@@ -33,26 +49,27 @@ export class QueueLimits {
   }
 
   /** When a request that comes now gives up. */
-  endOf({ pool }: PoolEntry, tenant: Queueing, deadline: number, now: number): number {
+  endOf({ pool }: PoolEntry, { bounds }: Queueing, deadline: number, now: number): number {
     const { poolQueue, tenantQueue } = this.#options;
     const ofPool = pool.bounds.maxWaitMs ?? poolQueue?.maxWaitMs ?? unbounded;
-    const ofTenant = tenant.bounds.maxWaitMs ?? tenantQueue?.maxWaitMs ?? unbounded;
+    const ofTenant = bounds.maxWaitMs ?? tenantQueue?.maxWaitMs ?? unbounded;
     return Math.min(deadline, now + ofPool, now + ofTenant);
   }
 
-  /** Why a request may not wait until then; `itself`: 1 when it is counted already. */
-  refusalOf({ pool, tree }: PoolEntry, tenant: Queueing, end: number, now: number, itself: 0 | 1): Refusal | undefined {
+  /** Why a request may not wait until then. */
+  refusalOf({ pool, tree }: PoolEntry, { bounds, queued }: Queueing, end: number, now: number): Refusal | undefined {
     const { maxQueued, poolQueue, tenantQueue } = this.#options;
+    const { cells } = this.#dispatcher.forest;
     return (
-      full('TENANT', tenant.queued - itself, tenant.bounds.maxQueued ?? tenantQueue?.maxQueued) ??
-      full('POOL', tree.root.waiting - itself, pool.bounds.maxQueued ?? poolQueue?.maxQueued) ??
-      full('DEPLOYMENT', this.#dispatcher.queued - itself, maxQueued) ??
+      full('TENANT', queued, bounds.maxQueued ?? tenantQueue?.maxQueued) ??
+      full('POOL', cells.int(tree.root + nodeFields.waiting), pool.bounds.maxQueued ?? poolQueue?.maxQueued) ??
+      full('DEPLOYMENT', this.#dispatcher.queued, maxQueued) ??
       (end <= now ? { outcome: 'REFUSED', reason: 'DEADLINE' } : undefined)
     );
   }
 }
 
-function full(bound: QueueBound, queued: number, limit: number | undefined): Refusal | undefined {
-  if (limit === undefined || queued < limit) return undefined;
-  return { outcome: 'REFUSED', reason: 'QUEUE_FULL', bound, limit, queued };
+function full(bound: QueueBound, waiting: number, limit: number | undefined): Refusal | undefined {
+  if (limit === undefined || waiting < limit) return undefined;
+  return { outcome: 'REFUSED', reason: 'QUEUE_FULL', bound, limit, queued: waiting };
 }

@@ -12,29 +12,28 @@ import type {
   Submitted,
   TenantSettings,
 } from './api.ts';
+import { Configuration } from './configuration.ts';
 import { Deadlines } from './deadlines.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Figures } from './figures.ts';
+import { Forest } from './forest.ts';
+import { keyFields, laneFields, nodeFields, noMaximum, poolFields, requestFields } from './layout.ts';
 import { type Outlook, outlookOf, type Prospect } from './outlook.ts';
 import { noteGrant, positionOf } from './position.ts';
 import { blockOf, QueueLimits } from './queue-bounds.ts';
+import { atLeastOne, Requests } from './requests.ts';
 import { type SchedulerSnapshot, takeSnapshot } from './snapshot.ts';
-import { type Lane, noMaximum, type Pool, priorities, Request } from './state.ts';
-import type { Algorithm } from './tree.ts';
+import { type Algorithm, priorities } from './state.ts';
+
+const { max, inFlight } = poolFields;
+const { owner } = nodeFields;
+const { charge, submittedAt, leaseMs, lane: laneOfRequest } = requestFields;
 
 const unbounded = Number.POSITIVE_INFINITY;
 const granted: Submitted = { outcome: 'GRANTED' };
 const queued: Submitted = { outcome: 'QUEUED' };
 const unknownPool: Refusal = { outcome: 'REFUSED', reason: 'UNKNOWN_POOL' };
 const noCaps: readonly string[] = [];
-/** Requests that wait outlive two collections of the young, each of which would copy a new object. */
-const keptRequests = 256;
-
-/**
- * Every request is charged for one token at least, also one that turns out to have cost nothing: else a tenant whose
- * requests cost nothing would stay first for ever.
- */
-const atLeastOne = (tokens: number): number => Math.max(1, tokens);
 
 /**
  * Decides who is served next: weighted fair queueing of the slots of pools, by group, tenant and key. It does no I/O
@@ -43,17 +42,16 @@ const atLeastOne = (tokens: number): number => Math.max(1, tokens);
  * `takeGrants`.
  */
 export class Scheduler {
-  readonly #limits: QueueLimits;
+  readonly #forest: Forest;
   readonly #dispatcher: Dispatcher;
-  readonly #deadlines = new Deadlines();
+  readonly #configuration: Configuration;
+  readonly #limits: QueueLimits;
+  readonly #deadlines: Deadlines;
+  readonly #requests: Requests;
   /** What runs and waits of one at a time. */
   readonly figures: Figures;
-  readonly #requests = new Map<string, Request>();
-  /** Objects of requests that ended, for those that come next: nothing refers to them any more. */
-  readonly #ended: Request[] = [];
   #grants: Grant[] = [];
   #now = 0;
-  #arrivals = 0;
   readonly #totals = {
     submitted: 0,
     refused: 0,
@@ -65,23 +63,30 @@ export class Scheduler {
     withdrawn: 0,
     timedOut: 0,
   };
-  /** The request that a call is about, whose grant is that call's answer. */
-  #subject: Request | undefined;
+  /** The request that a call is about, whose grant is that call's answer; 0 for none. */
+  #subject = 0;
   /** Made once, since it is handed over at every dispatch. */
-  readonly #onGrant = (request: Request): void => {
+  readonly #onGrant = (request: number): void => {
+    const { cells } = this.#forest;
     const now = this.#now;
     this.#totals.granted += 1;
     this.#deadlines.stopWaiting(request);
-    if (request.leaseMs !== undefined) this.#deadlines.hold(request, now + request.leaseMs);
-    noteGrant(request.lane.pool, request.charge, now);
-    if (request !== this.#subject) this.#grants.push({ id: request.id, waitedMs: now - request.submittedAt });
+    const lasts = cells.get(request + leaseMs);
+    if (lasts >= 0) this.#deadlines.hold(request, now + lasts);
+    noteGrant(this.#dispatcher.poolOf(cells.int(request + laneOfRequest)), cells.get(request + charge), now);
+    if (request === this.#subject) return;
+    this.#grants.push({ id: this.#requests.idOf(request), waitedMs: now - cells.get(request + submittedAt) });
   };
 
   constructor(options: SchedulerOptions) {
-    this.#dispatcher = new Dispatcher(options.algorithm);
+    this.#forest = new Forest(options.algorithm);
+    this.#forest.ceiling.max = options.ceiling ?? noMaximum;
+    this.#dispatcher = new Dispatcher(this.#forest);
+    this.#configuration = new Configuration(this.#dispatcher);
     this.#limits = new QueueLimits(options, this.#dispatcher);
     this.figures = new Figures(this.#dispatcher);
-    this.#dispatcher.ceiling.max = options.ceiling ?? noMaximum;
+    this.#deadlines = new Deadlines(this.#forest.cells);
+    this.#requests = new Requests(this.#forest.cells);
   }
 
   /**
@@ -93,33 +98,33 @@ export class Scheduler {
     this.#totals.submitted += 1;
     const entry = this.#dispatcher.pools.get(submission.pool);
     if (entry === undefined || entry.pool.isRemoved) return this.#refuse(unknownPool);
-    const { pool } = entry;
-    const { id, tenantId, caps = noCaps, deadline = unbounded } = submission;
-    if (this.#requests.has(id)) throw new Error(`request ${id} waits or runs already`);
-    const key = this.#dispatcher.directory.key(submission.keyId, tenantId);
-    const { tenant } = key;
-    const end = this.#limits.endOf(entry, tenant, deadline, now);
-    const hasSlot = !pool.isFull && !this.#dispatcher.ceiling.isFull;
-    const refusal =
-      blockOf(this.#dispatcher.directory, key, caps) ??
-      (hasSlot ? undefined : this.#limits.refusalOf(entry, tenant, end, now, 0));
+    const { cells, directory, ceiling } = this.#forest;
+    const { id, keyId, tenantId, caps = noCaps, deadline = unbounded } = submission;
+    this.#requests.refuseKnown(id);
+    const key = directory.key(keyId, tenantId);
+    const tenant = cells.int(key + keyFields.tenant);
+    const queue = directory.queueOf(tenant);
+    const end = this.#limits.endOf(entry, queue, deadline, now);
+    const noWait = this.#limits.refusalOf(entry, queue, end, now);
+    const { row } = entry.pool;
+    const hasSlot = cells.int(row + inFlight) < cells.int(row + max) && !ceiling.isFull;
+    const refusal = blockOf(this.#forest, key, caps) ?? (hasSlot ? undefined : noWait);
     if (refusal !== undefined) {
-      this.#dispatcher.directory.dropKey(key);
+      directory.dropKey(key);
       return this.#refuse(refusal);
     }
-    const lane = this.#dispatcher.laneOf(entry, key, priorities.indexOf(submission.priority ?? 'NORMAL'), caps);
-    const request = this.#makeRequest(submission, lane, submission.leaseMs, now);
+    const node = entry.tree.keyNode(key, priorities.indexOf(submission.priority ?? 'NORMAL'));
+    const request = this.#requests.add(submission, this.#dispatcher.lanes.laneOf(node, caps), submission.leaseMs, now);
     this.#dispatcher.enqueue(request);
     if (hasSlot) {
       this.#subject = request;
       this.#dispatch(now);
-      this.#subject = undefined;
-      if (request.isHeld) return granted;
+      this.#subject = 0;
+      if (this.#requests.isHeld(request)) return granted;
       // A cap is full, so it has to wait with the pool's slots free.
-      const bound = this.#limits.refusalOf(entry, tenant, end, now, 1);
-      if (bound !== undefined) {
+      if (noWait !== undefined) {
         this.#remove(request);
-        return this.#refuse(bound);
+        return this.#refuse(noWait);
       }
     }
     this.#deadlines.wait(request, end);
@@ -129,15 +134,14 @@ export class Scheduler {
   /** Counts a request that was granted before a restart: it may exceed every cap, which then drains. */
   adopt(adoption: Adoption, now: number): void {
     const { id, pool, keyId, tenantId, caps = noCaps, priority = 'NORMAL', expiresAt } = adoption;
-    if (this.#requests.has(id)) throw new Error(`request ${id} waits or runs already`);
+    this.#requests.refuseKnown(id);
     let entry = this.#dispatcher.pools.get(pool);
     if (entry === undefined) {
       entry = this.#dispatcher.makePool(pool);
       entry.pool.isRemoved = true;
     }
-    const key = this.#dispatcher.directory.key(keyId, tenantId);
-    const lane = this.#dispatcher.laneOf(entry, key, priorities.indexOf(priority), caps);
-    const request = this.#makeRequest(adoption, lane, undefined, now);
+    const node = entry.tree.keyNode(this.#forest.directory.key(keyId, tenantId), priorities.indexOf(priority));
+    const request = this.#requests.add(adoption, this.#dispatcher.lanes.laneOf(node, caps), undefined, now);
     this.#dispatcher.adopt(request);
     this.#deadlines.hold(request, expiresAt);
     this.#totals.adopted += 1;
@@ -145,8 +149,8 @@ export class Scheduler {
 
   /** A request has ended and cost this many tokens. Gives whether it was running: a second time changes nothing. */
   settle(id: string, tokens: number, now: number): boolean {
-    const request = this.#held(id);
-    if (request === undefined) return false;
+    const request = this.#requests.held(id);
+    if (request === 0) return false;
     this.#totals.settled += 1;
     this.#end(request, atLeastOne(tokens));
     this.#dispatch(now);
@@ -155,9 +159,9 @@ export class Scheduler {
 
   /** Whoever asked is gone: a request that waits leaves its queue, one that runs ends and gets its charge back. */
   cancel(id: string, now: number): 'WITHDRAWN' | 'RELEASED' | undefined {
-    const request = this.#requests.get(id);
-    if (request === undefined) return undefined;
-    const { isHeld } = request;
+    const request = this.#requests.byId(id);
+    if (request === 0) return undefined;
+    const isHeld = this.#requests.isHeld(request);
     if (isHeld) {
       this.#totals.released += 1;
       this.#end(request, atLeastOne(0));
@@ -170,8 +174,8 @@ export class Scheduler {
 
   /** Gives a lease another end. Gives whether it was running. */
   renew(id: string, expiresAt: number): boolean {
-    const request = this.#held(id);
-    if (request === undefined) return false;
+    const request = this.#requests.held(id);
+    if (request === 0) return false;
     this.#deadlines.stopHolding(request);
     this.#deadlines.hold(request, expiresAt);
     return true;
@@ -186,13 +190,14 @@ export class Scheduler {
   advance(now: number): Advanced {
     const timedOut: string[] = [];
     const expired: string[] = [];
-    for (let due = this.#deadlines.due(now); due !== undefined; due = this.#deadlines.due(now)) {
-      if (due.isHeld) {
-        expired.push(due.id);
+    for (let due = this.#deadlines.due(now); due !== 0; due = this.#deadlines.due(now)) {
+      const id = this.#requests.idOf(due);
+      if (this.#requests.isHeld(due)) {
+        expired.push(id);
         this.#totals.expired += 1;
-        this.#end(due, due.charge);
+        this.#end(due, this.#forest.cells.get(due + charge));
       } else {
-        timedOut.push(due.id);
+        timedOut.push(id);
         this.#totals.timedOut += 1;
         this.#remove(due);
       }
@@ -211,8 +216,8 @@ export class Scheduler {
 
   /** Undefined when it does not wait. */
   positionOf(id: string, now: number): Position | undefined {
-    const request = this.#requests.get(id);
-    return request === undefined || request.isHeld ? undefined : positionOf(request, now);
+    const request = this.#requests.byId(id);
+    return request === 0 || this.#requests.isHeld(request) ? undefined : positionOf(this.#dispatcher, request, now);
   }
 
   /** What `submit` would answer now. Changes nothing. */
@@ -221,10 +226,10 @@ export class Scheduler {
   }
 
   snapshot(now: number): SchedulerSnapshot {
-    const { algorithm, ceiling, pools } = this.#dispatcher;
+    const { algorithm, ceiling } = this.#forest;
     const totals = { ...this.#totals, held: ceiling.inFlight, queued: this.#dispatcher.queued };
     return takeSnapshot(
-      pools.values(),
+      this.#dispatcher,
       { algorithm, ceiling: ceiling.max === noMaximum ? null : ceiling.max, totals },
       now,
     );
@@ -238,19 +243,13 @@ export class Scheduler {
 
   /** Null: as many as the pools have. */
   setCeiling(ceiling: number | null, now: number): void {
-    this.#dispatcher.ceiling.max = ceiling ?? noMaximum;
+    this.#forest.ceiling.max = ceiling ?? noMaximum;
     this.#dispatch(now);
   }
 
   /** A capacity below what runs drains; a larger one is used at once. */
-  setPool(name: string, { capacity, weightPercent = 100, ...bounds }: PoolSettings, now: number): void {
-    const { pool } = this.#dispatcher.pools.get(name) ?? this.#dispatcher.makePool(name);
-    pool.isRemoved = false;
-    pool.max = capacity;
-    pool.weightPercent = weightPercent;
-    pool.bounds = bounds;
-    this.#reweigh(pool);
-    this.#dispatcher.freed(pool);
+  setPool(name: string, settings: PoolSettings, now: number): void {
+    this.#configuration.setPool(name, settings);
     this.#dispatch(now);
   }
 
@@ -258,98 +257,58 @@ export class Scheduler {
   removePool(name: string, now: number): readonly string[] {
     const entry = this.#dispatcher.pools.get(name);
     if (entry === undefined) return [];
-    const { pool } = entry;
-    const evicted = this.#evict(({ lane }) => lane.pool === pool);
-    pool.isRemoved = true;
-    pool.max = 0;
-    this.#reweigh(pool);
-    this.#dispatcher.dropIfDrained(pool);
+    const evicted = this.#evict((node) => this.#forest.treeOf(node) === entry.tree);
+    this.#configuration.removePool(entry.pool);
     this.#dispatch(now);
     return evicted;
   }
 
-  setGroup(id: string, { weight }: GroupSettings): void {
-    const group = this.#dispatcher.directory.group(id);
-    group.isSet = true;
-    group.weight = weight;
-    for (const tree of this.#dispatcher.trees()) tree.reweighGroup(group);
+  setGroup(id: string, settings: GroupSettings): void {
+    this.#configuration.setGroup(id, settings);
   }
 
   /** A group that tenants are still in has the default weight from now on. */
   removeGroup(id: string): void {
-    const { directory } = this.#dispatcher;
-    const group = directory.groups.get(id);
-    if (group === undefined) return;
-    directory.resetGroup(group);
-    for (const tree of this.#dispatcher.trees()) tree.reweighGroup(group);
-    directory.dropGroup(group);
+    this.#configuration.removeGroup(id);
   }
 
-  setTenant(id: string, { groupId, weight, maxInFlight, ...bounds }: TenantSettings, now: number): void {
-    const tenant = this.#dispatcher.directory.tenant(id);
-    tenant.isSet = true;
-    tenant.weight = weight;
-    tenant.max = maxInFlight ?? noMaximum;
-    tenant.bounds = bounds;
-    const isMoved = this.#dispatcher.directory.assign(tenant, groupId);
-    for (const tree of this.#dispatcher.trees()) {
-      tree.reweighTenant(tenant);
-      if (isMoved) tree.moveTenant(tenant);
-    }
-    this.#dispatcher.freed(tenant);
+  setTenant(id: string, settings: TenantSettings, now: number): void {
+    this.#configuration.setTenant(id, settings);
     this.#dispatch(now);
   }
 
   /** Gives those who waited. What runs goes on. */
   removeTenant(id: string, now: number): readonly string[] {
-    const { directory } = this.#dispatcher;
+    const { cells, directory } = this.#forest;
     const tenant = directory.tenants.get(id);
     if (tenant === undefined) return [];
-    const evicted = this.#evict(({ lane }) => lane.key.tenant === tenant);
-    directory.resetTenant(tenant);
-    for (const tree of this.#dispatcher.trees()) tree.reweighTenant(tenant);
-    this.#dispatcher.freed(tenant);
-    directory.dropTenant(tenant);
+    const evicted = this.#evict((node) => cells.int(cells.int(node + owner) + keyFields.tenant) === tenant);
+    // Unless it was there only for those.
+    if (directory.tenants.get(id) === tenant) this.#configuration.removeTenant(tenant);
     this.#dispatch(now);
     return evicted;
   }
 
-  setKey(id: string, { tenantId, weight, maxInFlight }: KeySettings, now: number): void {
-    const key = this.#dispatcher.directory.key(id, tenantId);
-    key.isSet = true;
-    key.weight = weight;
-    key.max = maxInFlight ?? noMaximum;
-    for (const tree of this.#dispatcher.trees()) tree.reweighKey(key);
-    this.#dispatcher.freed(key);
+  setKey(id: string, settings: KeySettings, now: number): void {
+    this.#configuration.setKey(id, settings);
     this.#dispatch(now);
   }
 
   /** Gives those who waited. What runs goes on. */
   removeKey(id: string, now: number): readonly string[] {
-    const { directory } = this.#dispatcher;
+    const { cells, directory } = this.#forest;
     const key = directory.keys.get(id);
     if (key === undefined) return [];
-    const evicted = this.#evict(({ lane }) => lane.key === key);
-    directory.resetKey(key);
-    for (const tree of this.#dispatcher.trees()) tree.reweighKey(key);
-    this.#dispatcher.freed(key);
-    directory.dropKey(key);
+    const evicted = this.#evict((node) => cells.int(node + owner) === key);
+    if (directory.keys.get(id) === key) this.#configuration.removeKey(key);
     this.#dispatch(now);
     return evicted;
   }
 
   /** Of whatever requests name in `caps`. Null: no bound; it still counts while requests name it. */
-  setCap(id: string, max: number | null, now: number): void {
-    const cap = this.#dispatcher.directory.cap(id);
-    cap.isSet = max !== null;
-    cap.max = max ?? noMaximum;
-    this.#dispatcher.freed(cap);
-    this.#dispatcher.directory.dropCap(cap);
+  setCap(id: string, newMax: number | null, now: number): void {
+    this.#configuration.setCap(id, newMax);
     this.#dispatch(now);
-  }
-
-  #reweigh(pool: Pool): void {
-    for (const tree of this.#dispatcher.trees()) if (tree.pool === pool) tree.reweighPool();
   }
 
   #dispatch(now: number): void {
@@ -362,57 +321,32 @@ export class Scheduler {
     return refusal;
   }
 
-  #held(id: string): Request | undefined {
-    const request = this.#requests.get(id);
-    return request?.isHeld === true ? request : undefined;
-  }
-
-  #makeRequest(
-    { id, cost }: Submission | Adoption,
-    lane: Lane,
-    leaseMs: number | undefined,
-    submittedAt: number,
-  ): Request {
-    this.#arrivals += 1;
-    const request = this.#ended.pop() ?? new Request(id, lane);
-    request.id = id;
-    request.lane = lane;
-    request.arrival = this.#arrivals;
-    request.submittedAt = submittedAt;
-    request.leaseMs = leaseMs;
-    request.charge = atLeastOne(cost);
-    request.isHeld = false;
-    request.lot = undefined;
-    this.#requests.set(id, request);
-    return request;
-  }
-
-  #reuse(request: Request): void {
-    if (this.#ended.length < keptRequests) this.#ended.push(request);
-  }
-
-  #end(request: Request, tokens: number): void {
+  #end(request: number, tokens: number): void {
     this.#deadlines.stopHolding(request);
-    this.#requests.delete(request.id);
+    this.#requests.delete(request);
     this.#dispatcher.end(request, tokens);
-    this.#reuse(request);
+    this.#requests.reuse(request);
   }
 
-  #remove(request: Request): void {
+  #remove(request: number): void {
     this.#deadlines.stopWaiting(request);
-    this.#requests.delete(request.id);
+    this.#requests.delete(request);
     this.#dispatcher.withdraw(request);
-    this.#reuse(request);
+    this.#requests.reuse(request);
   }
 
-  #withdraw(request: Request): void {
+  #withdraw(request: number): void {
     this.#totals.withdrawn += 1;
     this.#remove(request);
   }
 
-  #evict(isMeant: (request: Request) => boolean): string[] {
-    const evicted = [...this.#requests.values()].filter((request) => !request.isHeld && isMeant(request));
+  /** Those who wait at nodes of keys that are meant. */
+  #evict(isMeant: (node: number) => boolean): string[] {
+    const { cells } = this.#forest;
+    const nodeOf = (request: number): number => cells.int(cells.int(request + laneOfRequest) + laneFields.node);
+    const evicted = this.#requests.all().filter((each) => !this.#requests.isHeld(each) && isMeant(nodeOf(each)));
+    const ids = evicted.map((request) => this.#requests.idOf(request));
     for (const request of evicted) this.#withdraw(request);
-    return evicted.map(({ id }) => id);
+    return ids;
   }
 }

@@ -1,68 +1,20 @@
-import { type HeapItem, IndexedHeap, type Order } from './indexed-heap.ts';
+import type { Cells } from './cells.ts';
+import { Heaps } from './heaps.ts';
+import { nodeFields, places, siblingsFields } from './layout.ts';
 
-/**
- * Where a member stands among its siblings: in the order of service, ahead of that order since slots are owed to it,
- * idle but remembered for what it took in advance, or none of these.
- */
-type Place = 'ordered' | 'owed' | 'ahead' | 'none';
+const { weight, base, charged, place, slot, waiting, inFlight, parent, siblings, arrival, priority } = nodeFields;
+const { owedSlots, asking } = nodeFields;
+const { virtualTime, activeWeight, ordered, owed, ahead } = siblingsFields;
+const { none: nowhere, ordered: isOrdered, owed: isOwed, ahead: isAhead } = places;
 
-/** Whoever shares slots with siblings: a pool, group, tenant or key. */
-export abstract class Member implements HeapItem {
-  heapIndex = -1;
-  place: Place = 'none';
-  weight: number;
-  /** Virtual time at which its account begins, and the tokens that were charged since. */
-  base = 0;
-  charged = 0;
-  /** The arrival that made it wait; among equals the earliest is first. */
-  arrival = 0;
-  /** How many slots it is still owed. */
-  owedSlots = 0;
-  /** Which of the siblings inside of it have somebody who asks, a bit for each: so that none of them is looked at in vain. */
-  asking = 0;
-  waiting = 0;
-  inFlight = 0;
-  /** Tokens served in this pool since it became active: estimates of what runs, actual figures of what was settled. */
-  servedTokens = 0;
-
-  constructor(weight: number) {
-    this.weight = weight;
-  }
-
-  /**
-   * Its next turn in virtual time. Computed from whole tokens each time, so that adding shares of them does not collect
-   * rounding errors and members that are level stay exactly level.
-   */
-  get start(): number {
-    return this.base + this.charged / this.weight;
-  }
-
-  abstract get id(): string;
-
-  get isAsking(): boolean {
-    return this.place === 'ordered' || this.place === 'owed';
-  }
-
-  get isActive(): boolean {
-    return this.waiting + this.inFlight > 0;
-  }
+/** What siblings have to know of the trees that they are in. */
+export interface Keeper {
+  idOf(member: number): string;
+  /** The slots that those inside of a node share; may be a fraction. */
+  slotsOf(owner: number): number;
+  /** This member is idle and level with the others, so nothing of it needs to be kept: its row may be gone then. */
+  forget(member: number): void;
 }
-
-/** What siblings have to know of the tree that they are in. */
-export interface Keeper<Kind extends Member> {
-  /** The slots that those inside of a member share; may be a fraction. */
-  slotsOf(owner: Kind): number;
-  /** This member is idle and level with the others, so nothing of it needs to be kept. */
-  forget(member: Kind): void;
-  /** Nobody inside of this member waits or runs, and all are level. */
-  emptied(owner: Kind): void;
-}
-
-const byStart: Order<Member> = {
-  keyOf: (member) => member.start,
-  isTieBefore: (a, b) => a.arrival < b.arrival || (a.arrival === b.arrival && a.id < b.id),
-};
-const byReturn: Order<Member> = { keyOf: (member) => member.arrival, isTieBefore: (a, b) => a.id < b.id };
 
 /**
  * Start-time fair queueing among members of one level. The virtual time is the start of whoever was served last in
@@ -73,208 +25,258 @@ const byReturn: Order<Member> = { keyOf: (member) => member.arrival, isTieBefore
  * served first until it has them. That is an advance: it is charged like everything else, and is made up for before
  * it is served in order again.
  */
-export class Siblings<Kind extends Member = Member> {
-  virtualTime = 0;
-  /** The sum of the weights of those who wait or run. */
-  activeWeight = 0;
-  readonly #keeper: Keeper<Kind>;
-  /** Whose slots they share. */
-  readonly #owner: Kind;
-  readonly #bit: number;
-  readonly #ordered = new IndexedHeap<Kind>(byStart);
-  /** By their return. */
-  #owed: IndexedHeap<Kind> | undefined;
-  /** Idle members whose start is still to come. */
-  #ahead: IndexedHeap<Kind> | undefined;
+export class Siblings {
+  readonly #cells: Cells;
+  readonly #keeper: Keeper;
+  readonly #byStart: Heaps;
+  readonly #byReturn: Heaps;
 
-  /** `index`: which of its owner's it is. */
-  constructor(keeper: Keeper<Kind>, owner: Kind, index: number) {
+  constructor(cells: Cells, keeper: Keeper) {
+    this.#cells = cells;
     this.#keeper = keeper;
-    this.#owner = owner;
-    this.#bit = 1 << index;
+    const isIdBefore = (a: number, b: number): boolean => keeper.idOf(a) < keeper.idOf(b);
+    const arrivalOf = (member: number): number => cells.get(member + arrival);
+    this.#byReturn = new Heaps(cells, slot, { keyOf: arrivalOf, isTieBefore: isIdBefore });
+    this.#byStart = new Heaps(cells, slot, {
+      keyOf: (member) => this.startOf(member),
+      isTieBefore: (a, b) => {
+        const difference = arrivalOf(a) - arrivalOf(b);
+        return difference < 0 || (difference === 0 && isIdBefore(a, b));
+      },
+    });
   }
 
-  get hasAsking(): boolean {
-    return (this.#owner.asking & this.#bit) !== 0;
+  /**
+   * A member's next turn in virtual time. Computed from whole tokens each time, so that adding shares of them does not
+   * collect rounding errors and members that are level stay exactly level.
+   */
+  startOf(member: number): number {
+    const cells = this.#cells;
+    return cells.get(member + base) + cells.get(member + charged) / cells.get(member + weight);
+  }
+
+  isAsking(member: number): boolean {
+    const at = this.#cells.int(member + place);
+    return at === isOrdered || at === isOwed;
+  }
+
+  isActive(member: number): boolean {
+    return this.#cells.int(member + waiting) + this.#cells.int(member + inFlight) > 0;
+  }
+
+  /** It waits or runs, or is idle and took something in advance. */
+  isRemembered(member: number): boolean {
+    return this.isActive(member) || this.#cells.int(member + place) === isAhead;
   }
 
   /** The start of whoever is next in order; the virtual time when nobody is. */
-  get nextStart(): number {
-    return this.#ordered.isEmpty ? this.virtualTime : this.#ordered.leastKey;
+  nextStart(among: number): number {
+    const heap = among + ordered;
+    return this.#byStart.isEmpty(heap) ? this.#cells.get(among + virtualTime) : this.#byStart.leastKey(heap);
   }
 
   /** The same for one that would be in order: its own start when nobody else is. */
-  nextStartWith(start: number): number {
-    return this.#ordered.isEmpty ? start : Math.min(start, this.#ordered.leastKey);
+  nextStartWith(among: number, start: number): number {
+    return Math.min(start, this.#byStart.leastKey(among + ordered));
   }
 
   /** A member's part of the slots, by the weights of those who wait or run. */
-  shareOf(member: Kind): number {
-    return this.activeWeight === 0 ? 0 : (this.#keeper.slotsOf(this.#owner) * member.weight) / this.activeWeight;
+  shareOf(member: number): number {
+    const cells = this.#cells;
+    const sum = cells.get(cells.int(member + siblings) + activeWeight);
+    return sum === 0 ? 0 : (this.#keeper.slotsOf(cells.int(member + parent)) * cells.get(member + weight)) / sum;
   }
 
   /** A member has something that could run. `isBack`: it waited for nothing before. */
-  join(member: Kind, isBack: boolean): void {
-    const isLevel = member.start <= this.virtualTime;
+  join(member: number, isBack: boolean): void {
+    const cells = this.#cells;
+    const among = cells.int(member + siblings);
+    const now = cells.get(among + virtualTime);
+    const start = this.startOf(member);
     // Time in which it did not ask gives it no credit.
-    if (member.start < this.virtualTime) this.#restart(member, this.virtualTime);
-    if (isBack && isLevel) {
-      const owedSlots = Math.floor(this.shareOf(member)) - member.inFlight;
-      if (owedSlots > 0) {
-        member.owedSlots = owedSlots;
-        this.#owed ??= new IndexedHeap<Kind>(byReturn);
-        this.#owed.push(member);
-        member.place = 'owed';
-        this.#owner.asking |= this.#bit;
+    if (start < now) this.#restart(member, now);
+    if (isBack && start <= now) {
+      const slots = Math.floor(this.shareOf(member)) - cells.int(member + inFlight);
+      if (slots > 0) {
+        cells.set(member + owedSlots, slots);
+        this.#put(member, isOwed);
         return;
       }
     }
-    this.#putInOrder(member);
+    this.#put(member, isOrdered);
   }
 
   /** A member has nothing that could run. */
-  leave(member: Kind): void {
+  leave(member: number): void {
     this.#takeOut(member);
   }
 
-  /** Whose turn it is. */
-  next(): Kind | undefined {
-    for (let first = this.#owed?.peek(); first !== undefined; first = this.#owed?.peek()) {
+  /** Whose turn it is; 0 when nobody asks. */
+  next(among: number): number {
+    const heap = among + owed;
+    for (let first = this.#byReturn.peek(heap); first !== 0; first = this.#byReturn.peek(heap)) {
       // Others may have come since, of whom it has its share.
-      if (first.inFlight + 1 <= this.shareOf(first)) return first;
+      if (this.#cells.int(first + inFlight) + 1 <= this.shareOf(first)) return first;
       this.#takeOut(first);
-      this.#putInOrder(first);
+      this.#put(first, isOrdered);
     }
-    return this.#ordered.peek();
+    return this.#byStart.peek(among + ordered);
   }
 
   /** Moves the virtual time on, as the member that asks is served. */
-  select(member: Kind): void {
+  select(member: number): void {
+    const cells = this.#cells;
+    const among = cells.int(member + siblings);
+    const start = this.startOf(member);
+    if (start <= cells.get(among + virtualTime)) return;
     // An advance is out of order, and must not make others who come later wait for it.
-    const isAdvance = member.place === 'owed' && (!this.#ordered.isEmpty || (this.#owed?.size ?? 0) > 1);
-    if (isAdvance || member.start <= this.virtualTime) return;
-    this.virtualTime = member.start;
-    this.#forgetLevel();
+    const isAdvance =
+      cells.int(member + place) === isOwed &&
+      (!this.#byStart.isEmpty(among + ordered) || this.#byReturn.size(among + owed) > 1);
+    if (isAdvance) return;
+    cells.set(among + virtualTime, start);
+    this.#forgetLevel(among, start);
   }
 
   /** Puts the member's next turn off by what it was given. */
-  charge(member: Kind, tokens: number): void {
-    member.charged += tokens;
+  charge(member: number, tokens: number): void {
+    this.#cells.add(member + charged, tokens);
     this.#reckon(member);
   }
 
   /** Charges for what runs already, as if it were given now: a member that was level is charged from the virtual time on. */
-  adopt(member: Kind, tokens: number): void {
-    if (!member.isAsking && member.start < this.virtualTime) this.#restart(member, this.virtualTime);
+  adopt(member: number, tokens: number): void {
+    const now = this.#timeOf(member);
+    if (!this.isAsking(member) && this.startOf(member) < now) this.#restart(member, now);
     this.charge(member, tokens);
   }
 
   /** One of the slots that the member was owed is given to it. */
-  payOwed(member: Kind): void {
-    if (member.place !== 'owed') return;
-    member.owedSlots -= 1;
-    if (member.owedSlots > 0) return;
+  payOwed(member: number): void {
+    const cells = this.#cells;
+    if (cells.int(member + place) !== isOwed) return;
+    cells.add(member + owedSlots, -1);
+    if (cells.int(member + owedSlots) > 0) return;
     this.#takeOut(member);
-    this.#putInOrder(member);
+    this.#put(member, isOrdered);
   }
 
   /**
    * Changes a charge after the fact. Never below where its account began, so that nothing is given back of turns that
    * passed by long ago.
    */
-  correct(member: Kind, tokens: number): void {
-    member.charged = Math.max(0, member.charged + tokens);
+  correct(member: number, tokens: number): void {
+    const cells = this.#cells;
+    cells.set(member + charged, Math.max(0, cells.get(member + charged) + tokens));
     this.#reckon(member);
   }
 
   /** Rescales what lies ahead, so that a new weight acts on what waits already. */
-  reweigh(member: Kind, weight: number): void {
-    if (weight === member.weight) return;
-    if (member.isActive) this.activeWeight += weight - member.weight;
-    const lead = member.start - this.virtualTime;
-    const start = lead > 0 ? this.virtualTime + (lead * member.weight) / weight : member.start;
-    member.weight = weight;
-    member.base = start - member.charged / weight;
+  reweigh(member: number, to: number): void {
+    const cells = this.#cells;
+    const from = cells.get(member + weight);
+    if (to === from) return;
+    const among = cells.int(member + siblings);
+    if (among !== 0) {
+      if (this.isActive(member)) cells.add(among + activeWeight, to - from);
+      const now = cells.get(among + virtualTime);
+      const start = this.startOf(member);
+      const rescaled = start > now ? now + ((start - now) * from) / to : start;
+      cells.set(member + base, rescaled - cells.get(member + charged) / to);
+    }
+    cells.set(member + weight, to);
     this.#reckon(member);
   }
 
   /** A member waits or runs. */
-  activate(member: Kind): void {
-    this.activeWeight += member.weight;
-    if (member.place === 'ahead') this.#takeOut(member);
+  activate(member: number): void {
+    const cells = this.#cells;
+    cells.add(cells.int(member + siblings) + activeWeight, cells.get(member + weight));
+    if (cells.int(member + place) === isAhead) this.#takeOut(member);
   }
 
   /** A member neither waits nor runs. */
-  deactivate(member: Kind): void {
-    this.activeWeight -= member.weight;
+  deactivate(member: number): void {
+    const cells = this.#cells;
+    cells.add(cells.int(member + siblings) + activeWeight, -cells.get(member + weight));
     this.#rest(member);
   }
 
   /** Takes a member out, with nothing left of it. */
-  remove(member: Kind): void {
+  remove(member: number): void {
+    const cells = this.#cells;
     this.#takeOut(member);
-    if (member.isActive) this.activeWeight -= member.weight;
+    if (this.isActive(member)) cells.add(cells.int(member + siblings) + activeWeight, -cells.get(member + weight));
     this.#restart(member, 0);
   }
 
   /** When none waits or runs, all are level. */
-  forgetAll(): void {
-    if (this.#ahead !== undefined) for (const member of [...this.#ahead.items]) this.#forget(member);
-    this.virtualTime = 0;
-    this.#keeper.emptied(this.#owner);
+  forgetAll(among: number): void {
+    for (const member of this.#byStart.rows(among + ahead)) this.#forget(member);
+    this.#cells.set(among + virtualTime, 0);
   }
 
-  #rest(member: Kind): void {
-    if (member.start > this.virtualTime) {
-      this.#ahead ??= new IndexedHeap<Kind>(byStart);
-      this.#ahead.push(member);
-      member.place = 'ahead';
-    } else {
-      this.#forget(member);
-    }
+  #timeOf(member: number): number {
+    return this.#cells.get(this.#cells.int(member + siblings) + virtualTime);
   }
 
-  #forget(member: Kind): void {
+  #rest(member: number): void {
+    if (this.startOf(member) > this.#timeOf(member)) this.#put(member, isAhead);
+    else this.#forget(member);
+  }
+
+  #forget(member: number): void {
     this.remove(member);
     this.#keeper.forget(member);
   }
 
-  #forgetLevel(): void {
-    const ahead = this.#ahead;
-    if (ahead === undefined) return;
-    while (ahead.leastKey <= this.virtualTime) {
-      const member = ahead.peek();
-      if (member === undefined) return;
-      this.#forget(member);
-    }
+  #forgetLevel(among: number, now: number): void {
+    const heap = among + ahead;
+    while (this.#byStart.leastKey(heap) <= now) this.#forget(this.#byStart.peek(heap));
   }
 
-  #restart(member: Kind, start: number): void {
-    member.base = start;
-    member.charged = 0;
+  #restart(member: number, start: number): void {
+    this.#cells.set(member + base, start);
+    this.#cells.set(member + charged, 0);
   }
 
-  #reckon(member: Kind): void {
-    if (member.place === 'ordered') {
-      this.#ordered.update(member);
-    } else if (member.place === 'ahead') {
+  #reckon(member: number): void {
+    const cells = this.#cells;
+    const at = cells.int(member + place);
+    if (at === isOrdered) {
+      this.#byStart.update(cells.int(member + siblings) + ordered, member);
+    } else if (at === isAhead) {
       this.#takeOut(member);
       this.#rest(member);
     }
   }
 
-  #putInOrder(member: Kind): void {
-    this.#ordered.push(member);
-    member.place = 'ordered';
-    this.#owner.asking |= this.#bit;
+  #put(member: number, at: 1 | 2 | 3): void {
+    const cells = this.#cells;
+    const among = cells.int(member + siblings);
+    cells.set(member + place, at);
+    if (at === isAhead) {
+      this.#byStart.push(among + ahead, member);
+      return;
+    }
+    if (at === isOrdered) this.#byStart.push(among + ordered, member);
+    else this.#byReturn.push(among + owed, member);
+    const owner = cells.int(member + parent);
+    cells.set(owner + asking, cells.int(owner + asking) | (1 << cells.int(member + priority)));
   }
 
-  #takeOut(member: Kind): void {
-    if (member.place === 'ordered') this.#ordered.remove(member);
-    else if (member.place === 'owed') this.#owed?.remove(member);
-    else if (member.place === 'ahead') this.#ahead?.remove(member);
-    member.place = 'none';
-    member.owedSlots = 0;
-    if (this.#ordered.isEmpty && (this.#owed === undefined || this.#owed.isEmpty)) this.#owner.asking &= ~this.#bit;
+  #takeOut(member: number): void {
+    const cells = this.#cells;
+    const at = cells.int(member + place);
+    if (at === nowhere) return;
+    const among = cells.int(member + siblings);
+    if (at === isOrdered) this.#byStart.remove(among + ordered, member);
+    else if (at === isOwed) this.#byReturn.remove(among + owed, member);
+    else this.#byStart.remove(among + ahead, member);
+    cells.set(member + place, nowhere);
+    cells.set(member + owedSlots, 0);
+    if (at === isAhead || !this.#byStart.isEmpty(among + ordered) || !this.#byReturn.isEmpty(among + owed)) return;
+    const owner = cells.int(member + parent);
+    cells.set(owner + asking, cells.int(owner + asking) & ~(1 << cells.int(member + priority)));
   }
 }

@@ -1,9 +1,19 @@
 import type { Totals } from './api.ts';
-import type { PoolEntry } from './dispatcher.ts';
+import type { Dispatcher, PoolEntry } from './dispatcher.ts';
+import {
+  keyNodeFields,
+  laneFields,
+  nodeFields,
+  noMaximum,
+  requestFields,
+  tenantFields,
+  tenantNodeFields,
+} from './layout.ts';
 import { grantsPerSecond } from './position.ts';
 import { slotShares } from './slot-shares.ts';
-import { type Cap, type Group, Key, type Lane, noMaximum, type Tenant, type TreeNode } from './state.ts';
-import type { Algorithm, Tree } from './tree.ts';
+import type { Algorithm } from './state.ts';
+
+const { inFlight, waiting, servedTokens, weight, owner, place } = nodeFields;
 
 /** What a group, tenant or key has, and what it should have by its weight. */
 export interface ShareRow {
@@ -81,7 +91,7 @@ type Mutable<Row> = { -readonly [Field in keyof Row]: Row[Field] };
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number =>
   a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 
-const maxOf = ({ max }: Cap): number | null => (max === noMaximum ? null : max);
+const maximum = (max: number): number | null => (max === noMaximum ? null : max);
 
 const longer = (a: number | null, b: number | null): number | null =>
   a === null ? b : b === null ? a : Math.max(a, b);
@@ -134,77 +144,110 @@ function share(
   for (const row of rows) row.borrowed = Math.max(0, row.inFlight - row.slotCap);
 }
 
-function oldestWaitMs({ plainLane, lanesByCaps }: TreeNode, now: number): number | null {
-  const waited = (lane: Lane | undefined): number | null =>
-    lane?.first === undefined ? null : now - lane.first.submittedAt;
-  let oldest = waited(plainLane);
-  for (const lane of lanesByCaps?.values() ?? []) oldest = longer(oldest, waited(lane));
-  return oldest;
-}
-
 interface TenantParts {
   readonly row: Mutable<TenantRow>;
-  readonly node: TreeNode;
+  readonly group: number;
+  readonly effectiveWeight: number;
   readonly keys: Mutable<KeyRow>[];
 }
 
-/** A key has a node for each priority. */
-function addKeys({ row: tenantRow, node: tenantNode, keys }: TenantParts, now: number): void {
-  const rows = new Map<Key, Mutable<KeyRow>>();
-  for (const node of tenantNode.keyNodes ?? []) {
-    const { owner: key } = node;
-    // Nodes without anything to tell are only there to be found again.
-    if (!(key instanceof Key) || (!node.isActive && node.place === 'none')) continue;
-    let row = rows.get(key);
-    if (row === undefined) {
-      row = { ...emptyRow(key.id, key.weight), tenantId: tenantRow.id, maxInFlight: maxOf(key) };
-      rows.set(key, row);
-      keys.push(row);
-    }
-    const waited = oldestWaitMs(node, now);
-    add(row, { inFlight: node.inFlight, queued: node.waiting, servedTokens: node.servedTokens, oldestWaitMs: waited });
-    tenantRow.oldestWaitMs = longer(tenantRow.oldestWaitMs, waited);
-  }
-}
+/** Reads the rows of a pool. */
+class Reader {
+  readonly #dispatcher: Dispatcher;
+  readonly #now: number;
 
-function tenantsOf(tree: Tree, now: number): Map<Tenant, TenantParts> {
-  const tenants = new Map<Tenant, TenantParts>();
-  for (const [tenant, node] of tree.tenants) {
-    const row = {
-      ...emptyRow(tenant.id, tenant.weight),
-      inFlight: node.inFlight,
-      queued: node.waiting,
-      servedTokens: node.servedTokens,
-      groupId: tenant.group.id,
-      maxInFlight: maxOf(tenant),
+  constructor(dispatcher: Dispatcher, now: number) {
+    this.#dispatcher = dispatcher;
+    this.#now = now;
+  }
+
+  tenantsOf({ tree }: PoolEntry): TenantParts[] {
+    const { cells, directory } = this.#dispatcher.forest;
+    return [...tree.tenants].map(([tenant, node]) => {
+      const group = cells.int(tenant + tenantFields.group);
+      const row = {
+        ...emptyRow(directory.idOf(tenant), cells.get(tenant + tenantFields.weight)),
+        ...this.#figuresOf(node),
+        groupId: directory.idOf(group),
+        maxInFlight: maximum(cells.get(tenant + tenantFields.max)),
+      };
+      const keys = this.#keysOf(node, row.id);
+      row.oldestWaitMs = keys.reduce<number | null>((oldest, key) => longer(oldest, key.oldestWaitMs), null);
+      return { row, group, effectiveWeight: cells.get(node + weight), keys };
+    });
+  }
+
+  groupRow(group: number): Mutable<GroupRow> {
+    const { cells, directory } = this.#dispatcher.forest;
+    return emptyRow(directory.idOf(group), cells.get(group + tenantFields.weight));
+  }
+
+  servedTokensOf(node: number): number {
+    return this.#dispatcher.forest.cells.get(node + servedTokens);
+  }
+
+  #figuresOf(node: number): Pick<ShareRow, 'inFlight' | 'queued' | 'servedTokens'> {
+    const { cells } = this.#dispatcher.forest;
+    return {
+      inFlight: cells.get(node + inFlight),
+      queued: cells.get(node + waiting),
+      servedTokens: cells.get(node + servedTokens),
     };
-    tenants.set(tenant, { row, node, keys: [] });
   }
-  for (const parts of tenants.values()) addKeys(parts, now);
-  return tenants;
+
+  /** A key has a node for each priority. */
+  #keysOf(tenantNode: number, tenantId: string): Mutable<KeyRow>[] {
+    const { cells, directory, siblings } = this.#dispatcher.forest;
+    const rows = new Map<number, Mutable<KeyRow>>();
+    let node = cells.int(tenantNode + tenantNodeFields.firstKey);
+    for (; node !== 0; node = cells.int(node + keyNodeFields.nextInTenant)) {
+      // Nodes without anything to tell are only there to be found again.
+      if (!siblings.isActive(node) && cells.int(node + place) === 0) continue;
+      const key = cells.int(node + owner);
+      const row = rows.get(key) ?? {
+        ...emptyRow(directory.idOf(key), cells.get(key + tenantFields.weight)),
+        tenantId,
+        maxInFlight: maximum(cells.get(key + tenantFields.max)),
+      };
+      rows.set(key, row);
+      add(row, { ...this.#figuresOf(node), oldestWaitMs: this.#oldestWaitMs(node) });
+    }
+    return [...rows.values()];
+  }
+
+  #oldestWaitMs(node: number): number | null {
+    const { forest, lanes } = this.#dispatcher;
+    let oldest: number | null = null;
+    for (const lane of lanes.lanesIn(node)) {
+      const first = forest.cells.int(lane + laneFields.first);
+      if (first !== 0) oldest = longer(oldest, this.#now - forest.cells.get(first + requestFields.submittedAt));
+    }
+    return oldest;
+  }
 }
 
-function snapshotOf({ pool, tree }: PoolEntry, algorithm: Algorithm, now: number): PoolSnapshot {
-  const whole = { weightShare: 1, expectedSlots: pool.max, slotCap: pool.max };
-  const groups = new Map<Group, { readonly row: Mutable<GroupRow>; readonly members: TenantParts[] }>();
-  const tenants = tenantsOf(tree, now);
-  for (const [{ group }, parts] of tenants) {
-    let entry = groups.get(group);
-    if (entry === undefined) {
-      entry = { row: emptyRow(group.id, group.weight), members: [] };
-      groups.set(group, entry);
-    }
-    entry.members.push(parts);
-    add(entry.row, parts.row);
+function snapshotOf(entry: PoolEntry, dispatcher: Dispatcher, now: number): PoolSnapshot {
+  const { cells, algorithm } = dispatcher.forest;
+  const { pool, tree } = entry;
+  const reader = new Reader(dispatcher, now);
+  const capacity = cells.get(pool.row + tenantFields.max);
+  const whole = { weightShare: 1, expectedSlots: capacity, slotCap: capacity };
+  const groups = new Map<number, { readonly row: Mutable<GroupRow>; readonly members: TenantParts[] }>();
+  const tenants = reader.tenantsOf(entry);
+  for (const parts of tenants) {
+    const known = groups.get(parts.group) ?? { row: reader.groupRow(parts.group), members: [] };
+    groups.set(parts.group, known);
+    known.members.push(parts);
+    add(known.row, parts.row);
   }
-  for (const [group, { servedTokens }] of tree.groups) {
+  for (const [group, node] of tree.groups) {
     const row = groups.get(group)?.row;
     // Tenants that were forgotten count as well.
-    if (row !== undefined) row.servedTokens = servedTokens;
+    if (row !== undefined) row.servedTokens = reader.servedTokensOf(node);
   }
   const groupRows = [...groups.values()].map(({ row }) => row).sort(byId);
-  const tenantRows = [...tenants.values()].map(({ row }) => row).sort(byId);
-  const effectiveWeights = new Map<ShareRow, number>([...tenants.values()].map(({ row, node }) => [row, node.weight]));
+  const tenantRows = tenants.map(({ row }) => row).sort(byId);
+  const effectiveWeights = new Map<ShareRow, number>(tenants.map((parts) => [parts.row, parts.effectiveWeight]));
   const weightOf = (row: ShareRow): number => effectiveWeights.get(row) ?? row.weight;
   if (algorithm === 'HIERARCHICAL') {
     share(groupRows, weightOf, whole);
@@ -221,16 +264,14 @@ function snapshotOf({ pool, tree }: PoolEntry, algorithm: Algorithm, now: number
       row.borrowed = Math.max(0, row.inFlight - row.slotCap);
     }
   }
-  for (const { row, keys } of tenants.values()) share(keys.sort(byId), weightOf, { ...row, weightShare: 1 });
-  const keyRows = [...tenants.values()].flatMap(({ keys }) => keys).sort(byId);
-  for (const row of [...groupRows, ...tenantRows, ...keyRows]) {
-    row.shareScore = row.servedTokens / (effectiveWeights.get(row) ?? row.weight);
-  }
+  for (const { row, keys } of tenants) share(keys.sort(byId), weightOf, { ...row, weightShare: 1 });
+  const keyRows = tenants.flatMap(({ keys }) => keys).sort(byId);
+  for (const row of [...groupRows, ...tenantRows, ...keyRows]) row.shareScore = row.servedTokens / weightOf(row);
   return {
     name: pool.id,
-    capacity: pool.max,
-    inFlight: pool.inFlight,
-    queued: tree.root.waiting,
+    capacity,
+    inFlight: cells.get(pool.row + tenantFields.inFlight),
+    queued: cells.get(tree.root + waiting),
     borrowed: sumOf(algorithm === 'HIERARCHICAL' ? groupRows : tenantRows, ({ borrowed }) => borrowed),
     oldestWaitMs: tenantRows.reduce<number | null>((oldest, row) => longer(oldest, row.oldestWaitMs), null),
     grantsPerSecond: grantsPerSecond(pool, now),
@@ -261,11 +302,11 @@ function merge<Row extends GroupRow>(pools: readonly (readonly Row[])[], shareOf
 }
 
 export function takeSnapshot(
-  entries: Iterable<PoolEntry>,
+  dispatcher: Dispatcher,
   of: Pick<SchedulerSnapshot, 'algorithm' | 'ceiling' | 'totals'>,
   now: number,
 ): SchedulerSnapshot {
-  const pools = [...entries].map((entry) => snapshotOf(entry, of.algorithm, now));
+  const pools = [...dispatcher.pools.values()].map((entry) => snapshotOf(entry, dispatcher, now));
   pools.sort((a, b) => (a.name < b.name ? -1 : 1));
   // Slots of pools that nobody uses are no part of what is shared.
   const shared = sumOf(pools, (pool) => (pool.inFlight + pool.queued > 0 ? pool.capacity : 0));

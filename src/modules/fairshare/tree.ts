@@ -1,10 +1,21 @@
-import type { Directory } from './directory.ts';
-import { type Keeper, Siblings } from './siblings.ts';
-import { Group, Key, type Pool, Tenant, TreeNode } from './state.ts';
-import { countMoved, lower, raise } from './walks.ts';
+import type { Forest } from './forest.ts';
+import {
+  keyFields,
+  keyNodeFields,
+  laneFields,
+  levels,
+  nodeFields,
+  poolFields,
+  siblingsFields,
+  tenantFields,
+  tenantNodeFields,
+} from './layout.ts';
+import type { Pool } from './state.ts';
 
-/** Whether groups share a pool and tenants share what their group is given, or tenants share it directly. */
-export type Algorithm = 'HIERARCHICAL' | 'WEIGHTED';
+const { weight, parent, siblings, cap, owner, level, priority, tree, servedTokens, arrival, inside } = nodeFields;
+const { nodes, max } = poolFields;
+const { plainLane, nextOfKey, nextInTenant, previousInTenant } = keyNodeFields;
+const { firstKey, keyCount } = tenantNodeFields;
 
 /**
  * How many nodes of keys a tenant that waits or runs keeps, although some have nothing to do: most keys come back within
@@ -12,187 +23,229 @@ export type Algorithm = 'HIERARCHICAL' | 'WEIGHTED';
  */
 const keptKeyNodes = 8;
 
-function unlink(node: TreeNode, { nodes }: Key): void {
-  nodes.splice(nodes.indexOf(node), 1);
-}
-
 /** What a tenant's weight comes to in a pool. */
-export const weightIn = ({ weightPercent }: Pick<Pool, 'weightPercent'>, weight: number): number =>
-  Math.max(1, Math.round((weight * weightPercent) / 100));
+export const weightIn = ({ weightPercent }: Pick<Pool, 'weightPercent'>, weightOfTenant: number): number =>
+  Math.max(1, Math.round((weightOfTenant * weightPercent) / 100));
 
 /** Groups, tenants and keys that wait or run in one pool, or were given something in advance there. */
-export class Tree implements Keeper<TreeNode> {
-  readonly root: TreeNode;
+export class Tree {
+  readonly number: number;
+  readonly root: number;
   readonly pool: Pool;
-  readonly groups = new Map<Group, TreeNode>();
-  readonly tenants = new Map<Tenant, TreeNode>();
+  /** The nodes of groups and tenants, by these. */
+  readonly groups = new Map<number, number>();
+  readonly tenants = new Map<number, number>();
+  readonly #forest: Forest;
   /** Not the pool itself but a lot in it, where lanes wait for another cap: it only has their order. */
   readonly #isLot: boolean;
-  readonly #directory: Directory;
-  #algorithm: Algorithm;
+  #algorithm: 'HIERARCHICAL' | 'WEIGHTED';
 
-  constructor(pool: Pool, algorithm: Algorithm, directory: Directory, kind: 'pool' | 'lot' = 'pool') {
-    this.pool = pool;
-    this.#directory = directory;
-    this.#algorithm = algorithm;
+  constructor(forest: Forest, pool: Pool, number: number, kind: 'pool' | 'lot') {
+    this.#forest = forest;
     this.#isLot = kind === 'lot';
-    this.root = new TreeNode('POOL', Math.max(1, pool.max), pool, this.#isLot ? undefined : pool);
+    this.#algorithm = forest.algorithm;
+    this.pool = pool;
+    this.number = number;
+    this.root = this.#make(nodeFields.size, levels.POOL, pool.row, this.#rootWeight);
+    if (!this.#isLot) this.#putInto(this.root, forest.deployment, 0);
+  }
+
+  /** Without any left in it. */
+  close(): void {
+    this.#forest.unpark(this.root);
+    if (!this.#isLot) this.#forest.siblings.remove(this.root);
+    this.#forest.cells.release(this.root, nodeFields.size);
+  }
+
+  get slots(): number {
+    return this.#isLot ? 0 : this.#forest.cells.get(this.pool.row + max);
   }
 
   /** The node of a key, with those above it. */
-  keyNode(key: Key, priority: number): TreeNode {
-    const known = this.#knownKeyNode(key, priority);
-    if (known !== undefined) return known;
-    const { nodes } = key;
-    const made = new TreeNode('KEY', key.weight, key, this.#isLot ? undefined : key, priority);
-    made.tree = this;
-    nodes.push(made);
-    const tenant = this.#tenantNode(key.tenant);
-    const ofTenant = tenant.keyNodes ?? [];
-    made.indexInTenant = ofTenant.length;
-    ofTenant.push(made);
-    this.#putInto(made, tenant, priority);
-    return made;
+  keyNode(key: number, ofPriority: number): number {
+    const known = this.knownKeyNode(key, ofPriority);
+    if (known !== 0) return known;
+    const { cells } = this.#forest;
+    const node = this.#make(keyNodeFields.size, levels.KEY, key, cells.get(key + keyFields.weight));
+    cells.set(node + priority, ofPriority);
+    cells.set(node + plainLane + laneFields.node, node);
+    cells.set(node + nextOfKey, cells.get(key + nodes));
+    cells.set(key + nodes, node);
+    const tenant = this.#tenantNode(cells.int(key + keyFields.tenant));
+    const first = cells.int(tenant + firstKey);
+    cells.set(node + nextInTenant, first);
+    if (first !== 0) cells.set(first + previousInTenant, node);
+    cells.set(tenant + firstKey, node);
+    cells.add(tenant + keyCount, 1);
+    this.#putInto(node, tenant, ofPriority);
+    return node;
   }
 
   /** Corrects a charge of a key, and of those above it, as far as they are remembered. */
-  correct(key: Key, priority: number, tokens: number): void {
-    const group = this.#algorithm === 'WEIGHTED' ? undefined : this.groups.get(key.tenant.group);
-    for (const node of [this.#knownKeyNode(key, priority), this.tenants.get(key.tenant), group]) {
-      if (node?.isActive || node?.place === 'ahead') node.siblings?.correct(node, tokens);
+  correct(key: number, ofPriority: number, tokens: number): void {
+    const { cells, siblings: among } = this.#forest;
+    const tenant = cells.int(key + keyFields.tenant);
+    const group = this.#algorithm === 'WEIGHTED' ? 0 : (this.groups.get(cells.int(tenant + tenantFields.group)) ?? 0);
+    const tenantNode = this.tenants.get(tenant) ?? 0;
+    for (const node of [this.knownKeyNode(key, ofPriority), tenantNode, group]) {
+      if (node !== 0 && among.isRemembered(node)) among.correct(node, tokens);
     }
   }
 
-  slotsOf(owner: TreeNode): number {
-    if (owner.siblings !== undefined && owner.level !== 'POOL') return owner.siblings.shareOf(owner);
-    return this.#isLot ? 0 : this.pool.max;
-  }
-
-  forget(node: TreeNode): void {
-    const { owner, parent } = node;
-    if (owner instanceof Key) {
-      node.servedTokens = 0;
-      node.isParked = false;
-      this.#directory.dropKey(owner);
-      if (parent?.keyNodes === undefined || parent.keyNodes.length <= keptKeyNodes) return;
-      // The last one takes its place.
-      const last = parent.keyNodes.pop();
-      if (last !== undefined && last !== node) {
-        parent.keyNodes[node.indexInTenant] = last;
-        last.indexInTenant = node.indexInTenant;
-      }
-      unlink(node, owner);
-    } else if (owner instanceof Tenant) {
-      if (!this.tenants.delete(owner)) return;
-      owner.nodes -= 1;
-      this.#directory.dropTenant(owner);
-    } else if (owner instanceof Group) {
-      if (!this.groups.delete(owner)) return;
-      owner.nodes -= 1;
-      this.#directory.dropGroup(owner);
+  /** A node is idle and level with the others: its row may be gone then. */
+  forget(node: number): void {
+    const { cells, directory } = this.#forest;
+    const row = cells.int(node + owner);
+    const at = cells.int(node + level);
+    if (at === levels.KEY) {
+      cells.set(node + servedTokens, 0);
+      this.#forest.unpark(node);
+      if (directory.dropKey(row)) return;
+      if (cells.int(cells.int(node + parent) + keyCount) > keptKeyNodes) this.releaseKeyNode(node);
+    } else if (at === levels.TENANT) {
+      this.#forest.unpark(node);
+      this.tenants.delete(row);
+      cells.release(node, tenantNodeFields.size);
+      cells.add(row + nodes, -1);
+      directory.dropTenant(row);
+    } else if (at === levels.GROUP) {
+      this.groups.delete(row);
+      cells.release(node, nodeFields.size);
+      cells.add(row + nodes, -1);
+      directory.dropGroup(row);
     }
   }
 
-  emptied({ keyNodes }: TreeNode): void {
-    if (keyNodes === undefined) return;
-    for (const node of keyNodes) if (node.owner instanceof Key) unlink(node, node.owner);
-    keyNodes.length = 0;
+  /** Nobody inside of a tenant waits or runs, and all are level. */
+  emptied(tenant: number): void {
+    const { cells } = this.#forest;
+    for (let node = cells.int(tenant + firstKey); node !== 0; node = cells.int(tenant + firstKey)) {
+      this.releaseKeyNode(node);
+    }
+  }
+
+  /** Nothing is kept of a key in this tree. */
+  releaseKeyNode(node: number): void {
+    const { cells } = this.#forest;
+    this.#forest.unpark(node);
+    let link = cells.int(node + owner) + nodes;
+    while (cells.int(link) !== node) link = cells.int(link) + nextOfKey;
+    cells.set(link, cells.get(node + nextOfKey));
+    const tenant = cells.int(node + parent);
+    const previous = cells.int(node + previousInTenant);
+    const next = cells.int(node + nextInTenant);
+    cells.set(previous === 0 ? tenant + firstKey : previous + nextInTenant, next);
+    if (next !== 0) cells.set(next + previousInTenant, previous);
+    cells.add(tenant + keyCount, -1);
+    cells.release(node, keyNodeFields.size);
   }
 
   reweighPool(): void {
-    reweigh(this.root, Math.max(1, this.pool.max));
-    for (const [tenant, node] of this.tenants) reweigh(node, weightIn(this.pool, tenant.weight));
+    this.#forest.siblings.reweigh(this.root, this.#rootWeight);
+    for (const tenant of this.tenants.keys()) this.reweighTenant(tenant);
   }
 
-  reweighGroup(group: Group): void {
-    reweigh(this.groups.get(group), group.weight);
+  reweighGroup(group: number): void {
+    const node = this.groups.get(group);
+    if (node !== undefined) this.#forest.siblings.reweigh(node, this.#forest.cells.get(group + keyFields.weight));
   }
 
-  reweighTenant(tenant: Tenant): void {
-    reweigh(this.tenants.get(tenant), weightIn(this.pool, tenant.weight));
-  }
-
-  reweighKey(key: Key): void {
-    for (const node of key.nodes) if (node.tree === this) reweigh(node, key.weight);
+  reweighTenant(tenant: number): void {
+    const node = this.tenants.get(tenant);
+    if (node !== undefined) this.#forest.siblings.reweigh(node, this.#effectiveWeight(tenant));
   }
 
   /** Puts a tenant where it belongs now, with all that waits and runs; it starts level with those there. */
-  moveTenant(tenant: Tenant): void {
+  moveTenant(tenant: number): void {
+    const { cells, siblings: among, walks } = this.#forest;
     const node = this.tenants.get(tenant);
-    const from = node?.parent;
-    if (node === undefined || from === undefined) return;
-    if (!node.isActive) {
-      node.siblings?.remove(node);
+    if (node === undefined) return;
+    const from = cells.int(node + parent);
+    among.remove(node);
+    if (!among.isActive(node)) {
       this.forget(node);
       return;
     }
-    node.siblings?.remove(node);
     const to = this.#parentOf(tenant);
     this.#putInto(node, to, 0);
-    node.siblings?.activate(node);
-    countMoved(node, to, this.root, 1);
-    if (node.hasAsking) raise(node, 'waited');
+    among.activate(node);
+    walks.countMoved(node, to, this.root, 1);
+    if (walks.hasAsking(node)) walks.raise(node, 'waited');
     // Only now, so that the pool asks all the time and keeps its place among the pools.
-    lower(from);
-    countMoved(node, from, this.root, -1);
+    walks.lower(from);
+    walks.countMoved(node, from, this.root, -1);
   }
 
-  setAlgorithm(algorithm: Algorithm): void {
+  setAlgorithm(algorithm: 'HIERARCHICAL' | 'WEIGHTED'): void {
+    const { cells, siblings: among } = this.#forest;
     if (algorithm === this.#algorithm) return;
     this.#algorithm = algorithm;
     // A group waits since the first of its tenants does.
-    const byArrival = [...this.tenants].sort(([, a], [, b]) => a.arrival - b.arrival);
+    const byArrival = [...this.tenants].sort(([, a], [, b]) => cells.get(a + arrival) - cells.get(b + arrival));
     for (const [tenant] of byArrival) this.moveTenant(tenant);
     // Groups that nobody is in now, and were given something in advance.
     for (const node of [...this.groups.values()]) {
-      if (node.isActive) continue;
-      node.siblings?.remove(node);
+      if (among.isActive(node)) continue;
+      among.remove(node);
       this.forget(node);
     }
   }
 
-  #knownKeyNode({ nodes }: Key, priority: number): TreeNode | undefined {
-    for (let index = 0; index < nodes.length; index += 1) {
-      const node = nodes[index];
-      if (node?.tree === this && node.priority === priority) return node;
+  /** The node of a key that is known here; 0 when there is none. */
+  knownKeyNode(key: number, ofPriority: number): number {
+    const { cells } = this.#forest;
+    let node = cells.int(key + nodes);
+    while (node !== 0 && (cells.int(node + priority) !== ofPriority || cells.int(node + tree) !== this.number)) {
+      node = cells.int(node + nextOfKey);
     }
-    return undefined;
+    return node;
   }
 
-  #putInto(node: TreeNode, parent: TreeNode, index: number): void {
-    node.parent = parent;
-    let siblings = parent.inside[index];
-    if (siblings === undefined) {
-      siblings = new Siblings<TreeNode>(this, parent, index);
-      parent.inside[index] = siblings;
-    }
-    node.siblings = siblings;
+  get #rootWeight(): number {
+    return Math.max(1, this.#forest.cells.get(this.pool.row + max));
   }
 
-  #tenantNode(tenant: Tenant): TreeNode {
+  #effectiveWeight(tenant: number): number {
+    return weightIn(this.pool, this.#forest.cells.get(tenant + tenantFields.weight));
+  }
+
+  #make(size: number, at: number, row: number, itsWeight: number): number {
+    const { cells } = this.#forest;
+    const node = cells.allocate(size);
+    cells.set(node + level, at);
+    cells.set(node + owner, row);
+    cells.set(node + weight, itsWeight);
+    cells.set(node + tree, this.number);
+    if (!this.#isLot && at !== levels.GROUP) cells.set(node + cap, row);
+    return node;
+  }
+
+  #putInto(node: number, above: number, index: number): void {
+    const { cells } = this.#forest;
+    cells.set(node + parent, above);
+    cells.set(node + siblings, above + inside + index * siblingsFields.size);
+  }
+
+  #tenantNode(tenant: number): number {
     const known = this.tenants.get(tenant);
     if (known !== undefined) return known;
-    const made = new TreeNode('TENANT', weightIn(this.pool, tenant.weight), tenant, this.#isLot ? undefined : tenant);
-    this.#putInto(made, this.#parentOf(tenant), 0);
-    this.tenants.set(tenant, made);
-    tenant.nodes += 1;
-    return made;
+    const node = this.#make(tenantNodeFields.size, levels.TENANT, tenant, this.#effectiveWeight(tenant));
+    this.#putInto(node, this.#parentOf(tenant), 0);
+    this.tenants.set(tenant, node);
+    this.#forest.cells.add(tenant + nodes, 1);
+    return node;
   }
 
-  #parentOf({ group }: Tenant): TreeNode {
+  #parentOf(tenant: number): number {
     if (this.#algorithm === 'WEIGHTED') return this.root;
+    const { cells } = this.#forest;
+    const group = cells.int(tenant + tenantFields.group);
     const known = this.groups.get(group);
     if (known !== undefined) return known;
-    const made = new TreeNode('GROUP', group.weight, group, undefined);
-    this.#putInto(made, this.root, 0);
-    this.groups.set(group, made);
-    group.nodes += 1;
-    return made;
+    const node = this.#make(nodeFields.size, levels.GROUP, group, cells.get(group + tenantFields.weight));
+    this.#putInto(node, this.root, 0);
+    this.groups.set(group, node);
+    cells.add(group + nodes, 1);
+    return node;
   }
-}
-
-function reweigh(node: TreeNode | undefined, weight: number): void {
-  if (node === undefined) return;
-  if (node.siblings === undefined) node.weight = weight;
-  else node.siblings.reweigh(node, weight);
 }

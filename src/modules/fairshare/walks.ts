@@ -1,101 +1,161 @@
-/** What an event at a key changes on the way up to the root. */
-import type { TreeNode } from './state.ts';
+import type { Cells } from './cells.ts';
+import { keyNodeFields, levels, nodeFields, siblingsFields, tenantNodeFields } from './layout.ts';
+import type { Siblings } from './siblings.ts';
 
-/**
- * Something below this node could run from now on, so it and what is above it ask among their siblings. Only a request
- * that came just now makes somebody come back: whoever waited for a cap, or was moved, was not idle.
- */
-export function raise(from: TreeNode, first: 'new' | 'waited'): void {
-  for (let node = from; !node.isAsking && !node.isParked; ) {
-    const { siblings, parent } = node;
-    if (siblings === undefined || parent === undefined) return;
-    siblings.join(node, first === 'new' && node.waiting === 1);
-    node = parent;
+const { waiting, inFlight, servedTokens, arrival, parent, level, asking, inside, isParked } = nodeFields;
+const amongWhom = nodeFields.siblings;
+const { lanes } = keyNodeFields;
+const { queued } = tenantNodeFields;
+const sizeInside = siblingsFields.size;
+const { KEY: isKey, TENANT: isTenant } = levels;
+
+/** What an event at a key changes on the way up to the root, and who is next on the way down. */
+export class Walks {
+  readonly #cells: Cells;
+  readonly #siblings: Siblings;
+  readonly #onIdleTenant: (tenant: number) => void;
+
+  constructor(cells: Cells, siblings: Siblings, onIdleTenant: (tenant: number) => void) {
+    this.#cells = cells;
+    this.#siblings = siblings;
+    this.#onIdleTenant = onIdleTenant;
   }
-}
 
-/** Something below this node can no longer run; nodes below which nothing can, ask no more. */
-export function lower(from: TreeNode): void {
-  for (let node = from; !node.hasAsking; ) {
-    const { siblings, parent } = node;
-    if (siblings === undefined || parent === undefined) return;
-    siblings.leave(node);
-    node = parent;
+  /** Whether something below a node could run, as far as its own cap does not hold it back. */
+  hasAsking(node: number): boolean {
+    const cells = this.#cells;
+    return cells.int(node + (cells.int(node + level) === isKey ? lanes : asking)) !== 0;
   }
-}
 
-/** One more or less waits or runs at a node: it becomes one of those who share, or is none any more. */
-function changed(node: TreeNode, wasActive: boolean): void {
-  const { isActive } = node;
-  if (isActive === wasActive) return;
-  if (isActive) {
-    node.siblings?.activate(node);
-  } else {
-    for (const siblings of node.inside) siblings?.forgetAll();
-    node.siblings?.deactivate(node);
+  /** Whose turn it is, of those inside of the highest priority that ask; 0 when none does. */
+  next(node: number): number {
+    const bits = this.#cells.int(node + asking);
+    // The lowest bit that is set.
+    return bits === 0 ? 0 : this.#siblings.next(node + inside + sizeInside * (31 - Math.clz32(bits & -bits)));
   }
-}
 
-/** Counts a request that waits from now on, from a node up to the root; before the node is raised. */
-export function countWaiting(from: TreeNode, arrival: number): void {
-  for (let node: TreeNode | undefined = from; node !== undefined; node = node.parent) {
-    const wasActive = node.isActive;
-    node.waiting += 1;
-    changed(node, wasActive);
-    if (node.waiting === 1) node.arrival = arrival;
+  /**
+   * Something below this node could run from now on, so it and what is above it ask among their siblings. Only a request
+   * that came just now makes somebody come back: whoever waited for a cap, or was moved, was not idle.
+   */
+  raise(from: number, first: 'new' | 'waited'): void {
+    const cells = this.#cells;
+    for (let node = from; cells.int(node + amongWhom) !== 0; node = cells.int(node + parent)) {
+      if (this.#siblings.isAsking(node) || cells.int(node + isParked) !== 0) return;
+      this.#siblings.join(node, first === 'new' && cells.int(node + waiting) === 1);
+    }
   }
-}
 
-/** Counts a request that waits no more, from a node up to the root; after the node is lowered. */
-export function countWithdrawn(from: TreeNode): void {
-  for (let node: TreeNode | undefined = from; node !== undefined; node = node.parent) {
-    node.waiting -= 1;
-    changed(node, true);
+  /** Something below this node can no longer run; nodes below which nothing can, ask no more. */
+  lower(from: number): void {
+    const cells = this.#cells;
+    for (let node = from; cells.int(node + amongWhom) !== 0; node = cells.int(node + parent)) {
+      if (this.hasAsking(node)) return;
+      this.#siblings.leave(node);
+    }
   }
-}
 
-/** The first request of a key's lane starts to run: every level moves on and is charged. */
-export function countGrant(key: TreeNode, tokens: number): void {
-  for (let node: TreeNode | undefined = key; node !== undefined; node = node.parent) {
-    node.siblings?.select(node);
-    node.waiting -= 1;
-    node.inFlight += 1;
-    node.servedTokens += tokens;
-    node.siblings?.charge(node, tokens);
-    node.siblings?.payOwed(node);
+  /** Counts a request that waits from now on, from a node up to the root; before the node is raised. */
+  countWaiting(from: number, arrivedAs: number): void {
+    const cells = this.#cells;
+    for (let node = from; node !== 0; node = cells.int(node + parent)) {
+      const wasActive = this.#siblings.isActive(node);
+      cells.add(node + waiting, 1);
+      this.#changed(node, wasActive, true);
+      if (cells.int(node + waiting) === 1) cells.set(node + arrival, arrivedAs);
+    }
   }
-}
 
-/** A request that runs already is counted and charged, whatever the order and the caps say. */
-export function countAdopted(key: TreeNode, tokens: number): void {
-  for (let node: TreeNode | undefined = key; node !== undefined; node = node.parent) {
-    const wasActive = node.isActive;
-    node.inFlight += 1;
-    node.servedTokens += tokens;
-    changed(node, wasActive);
-    node.siblings?.adopt(node, tokens);
+  /** Counts a request that waits no more, from a node up to the root; after the node is lowered. */
+  countWithdrawn(from: number): void {
+    const cells = this.#cells;
+    for (let node = from; node !== 0; ) {
+      // A node may be gone when it is idle.
+      const above = cells.int(node + parent);
+      cells.add(node + waiting, -1);
+      this.#changed(node, true, this.#siblings.isActive(node));
+      node = above;
+    }
   }
-}
 
-/** A request has ended, and cost this many tokens more or less than it was charged. */
-export function countEnd(key: TreeNode, difference: number): void {
-  for (let node: TreeNode | undefined = key; node !== undefined; node = node.parent) {
-    node.inFlight -= 1;
-    node.servedTokens += difference;
-    if (difference !== 0) node.siblings?.correct(node, difference);
-    changed(node, true);
+  /** The first request of a key's lane starts to run: every level moves on and is charged. */
+  countGrant(key: number, tokens: number): void {
+    const cells = this.#cells;
+    const siblings = this.#siblings;
+    for (let node = key; node !== 0; node = cells.int(node + parent)) {
+      const isShared = cells.int(node + amongWhom) !== 0;
+      if (isShared) siblings.select(node);
+      cells.add(node + waiting, -1);
+      cells.add(node + inFlight, 1);
+      cells.add(node + servedTokens, tokens);
+      if (!isShared) return;
+      siblings.charge(node, tokens);
+      siblings.payOwed(node);
+    }
   }
-}
 
-/** What waits and runs at a node is counted, or no longer, from a new or former parent up to below the root. */
-export function countMoved(moved: TreeNode, from: TreeNode, root: TreeNode, sign: 1 | -1): void {
-  for (let node: TreeNode | undefined = from; node !== undefined && node !== root; node = node.parent) {
-    const wasActive = node.isActive;
-    const waited = node.waiting > 0;
-    node.waiting += sign * moved.waiting;
-    node.inFlight += sign * moved.inFlight;
-    node.servedTokens += sign * moved.servedTokens;
-    changed(node, wasActive);
-    if (!waited) node.arrival = moved.arrival;
+  /** A request that runs already is counted and charged, whatever the order and the caps say. */
+  countAdopted(key: number, tokens: number): void {
+    const cells = this.#cells;
+    for (let node = key; node !== 0; node = cells.int(node + parent)) {
+      const wasActive = this.#siblings.isActive(node);
+      cells.add(node + inFlight, 1);
+      cells.add(node + servedTokens, tokens);
+      this.#changed(node, wasActive, true);
+      if (cells.int(node + amongWhom) !== 0) this.#siblings.adopt(node, tokens);
+    }
+  }
+
+  /** A request has ended, and cost this many tokens more or less than it was charged. */
+  countEnd(key: number, difference: number): void {
+    const cells = this.#cells;
+    for (let node = key; node !== 0; ) {
+      const above = cells.int(node + parent);
+      cells.add(node + inFlight, -1);
+      cells.add(node + servedTokens, difference);
+      if (difference !== 0 && above !== 0) this.#siblings.correct(node, difference);
+      this.#changed(node, true, this.#siblings.isActive(node));
+      node = above;
+    }
+  }
+
+  /** What waits and runs at a node is counted, or no longer, from a new or former parent up to below the root. */
+  countMoved(moved: number, from: number, root: number, sign: 1 | -1): void {
+    const cells = this.#cells;
+    for (let node = from; node !== 0 && node !== root; ) {
+      const above = cells.int(node + parent);
+      const wasActive = this.#siblings.isActive(node);
+      const waited = cells.int(node + waiting) > 0;
+      for (const field of [waiting, inFlight, servedTokens]) cells.add(node + field, sign * cells.get(moved + field));
+      if (!waited) cells.set(node + arrival, cells.get(moved + arrival));
+      this.#changed(node, wasActive, this.#siblings.isActive(node));
+      node = above;
+    }
+  }
+
+  /** How many of a tenant wait of one priority. */
+  countQueued(tenant: number, priority: number, difference: 1 | -1): void {
+    this.#cells.add(tenant + queued + priority, difference);
+  }
+
+  /** A node becomes one of those who share, or is none any more. */
+  #changed(node: number, wasActive: boolean, isActive: boolean): void {
+    if (isActive === wasActive) return;
+    const cells = this.#cells;
+    const isShared = cells.int(node + amongWhom) !== 0;
+    if (isActive) {
+      if (isShared) this.#siblings.activate(node);
+      return;
+    }
+    const at = cells.int(node + level);
+    if (at !== isKey) {
+      this.#siblings.forgetAll(node + inside);
+      if (at === isTenant) {
+        this.#siblings.forgetAll(node + inside + sizeInside);
+        this.#siblings.forgetAll(node + inside + 2 * sizeInside);
+        this.#onIdleTenant(node);
+      }
+    }
+    if (isShared) this.#siblings.deactivate(node);
   }
 }
