@@ -46,11 +46,23 @@ function makeRandom(): () => number {
 
 /** Connections, each with one request at a time; what finds none free waits for one. */
 class Connections {
+  readonly #all: readonly KeepAliveClient[];
   readonly #free: KeepAliveClient[];
   readonly #waiting: ((client: KeepAliveClient) => void)[] = [];
 
-  constructor(clients: readonly KeepAliveClient[]) {
+  private constructor(clients: readonly KeepAliveClient[]) {
+    this.#all = clients;
     this.#free = [...clients];
+  }
+
+  static async open({ target, connectionCount }: LoadOrder): Promise<Connections> {
+    return new Connections(
+      await Promise.all(Array.from({ length: connectionCount }, () => KeepAliveClient.open(target))),
+    );
+  }
+
+  close(): void {
+    for (const client of this.#all) client.close();
   }
 
   /** @returns the text of the answer */
@@ -69,7 +81,8 @@ class Connections {
 /** One load, from its first request to its last settlement. */
 class Load {
   readonly #order: LoadOrder;
-  readonly #connections: Connections;
+  readonly #admissions: Connections;
+  readonly #settlements: Connections;
   readonly #admitBody: (key: string, requestId: string) => string;
   readonly #random = makeRandom();
   readonly #admitWaits: number[] = [];
@@ -82,12 +95,13 @@ class Load {
   #admitted = 0;
   #settledThen = 0;
   #begun = 0;
-  #settlements = 0;
+  #settled = 0;
   #tokens = 0;
 
-  constructor(order: LoadOrder, clients: readonly KeepAliveClient[]) {
+  constructor(order: LoadOrder, admissions: Connections, settlements: Connections) {
     this.#order = order;
-    this.#connections = new Connections(clients);
+    this.#admissions = admissions;
+    this.#settlements = settlements;
     this.#admitBody = admitBody(order);
     this.#measureFromMs = performance.now() + order.warmUpMs;
     this.#stopAtMs = this.#measureFromMs + order.measureMs;
@@ -144,7 +158,7 @@ class Load {
     const { keys, name } = this.#order;
     const number = this.#begun;
     this.#begun += 1;
-    const text = await this.#connections.send(this.#admitBody(keys[number % keys.length] ?? '', `${name}-${number}`));
+    const text = await this.#admissions.send(this.#admitBody(keys[number % keys.length] ?? '', `${name}-${number}`));
     const now = performance.now();
     if (this.#isMeasured(now)) this.#admitted += 1;
     if (this.#isMeasured(due)) this.#admitWaits.push(now - due);
@@ -155,12 +169,12 @@ class Load {
 
   async #settle(leaseId: string, due: number): Promise<void> {
     const outputTokens = 1 + Math.floor(this.#random() * estimate.output);
-    const text = await this.#connections.send(settleBody(leaseId, outputTokens));
+    const text = await this.#settlements.send(settleBody(leaseId, outputTokens));
     const now = performance.now();
     if (this.#isMeasured(now)) this.#settledThen += 1;
     if (this.#isMeasured(due)) this.#settleWaits.push(now - due);
     if (!text.includes('"isRepeated":false')) throw new Error(`a request was not settled: ${text.slice(0, 500)}`);
-    this.#settlements += 1;
+    this.#settled += 1;
     this.#tokens += estimate.input + outputTokens;
   }
 
@@ -190,19 +204,20 @@ class Load {
       startedAtUs: before.atUs,
       endedAtUs: after.atUs,
       requestCount,
-      acknowledged: { settlements: this.#settlements, tokens: this.#tokens },
+      acknowledged: { settlements: this.#settled, tokens: this.#tokens },
     };
   }
 }
 
 async function run(order: LoadOrder): Promise<Measured> {
-  const clients = await Promise.all(
-    Array.from({ length: order.connectionCount }, () => KeepAliveClient.open(order.target)),
-  );
+  const admissions = await Connections.open(order);
+  // Where requests come at times of their own, none of them waits behind what is said of those that are over.
+  const settlements = order.arrival.kind === 'open' ? await Connections.open(order) : admissions;
   try {
-    return await new Load(order, clients).run();
+    return await new Load(order, admissions, settlements).run();
   } finally {
-    for (const client of clients) client.close();
+    admissions.close();
+    settlements.close();
   }
 }
 

@@ -1,13 +1,8 @@
 /** The snapshot that both servers publish: 100 tenants in 5 groups with 2 keys each, in 5 pools. */
 
 import type { SnapshotStamp } from '../../src/live/snapshot-hub.ts';
-import type {
-  FairshareSnapshot,
-  GroupShare,
-  KeyShare,
-  ShareRow,
-  TenantShare,
-} from '../../src/modules/snapshots/snapshot.ts';
+import type { ShareRow } from '../../src/modules/fairshare/snapshot.ts';
+import type { FairshareSnapshot, GroupShare, KeyShare, TenantShare } from '../../src/modules/snapshots/snapshot.ts';
 
 const tenantCount = 100;
 const groupCount = 5;

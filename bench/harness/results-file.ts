@@ -49,7 +49,7 @@ function loadOf(suite: SuiteName, options: Options): string {
     const pinned = canPin
       ? 'the server has one core to itself, Postgres and the clients have the others'
       : 'servers, Postgres and clients run on whatever core they are put';
-    return `32 keep-alive connections of a process of clients; ${pinned}; ${rounds}`;
+    return `32 keep-alive connections of a process of clients (32 and 32 where requests come by themselves); ${pinned}; ${rounds}`;
   }
   return (
     `${options.connectionCount} keep-alive connections, each with one request in flight, to one server at a time; ` +
@@ -159,9 +159,9 @@ tables is one of HTTP: an admission is one, and its settlement another.
   authentication, no limits, no slots.
 
 Where so many a second come, each comes at its own time (exponentially distributed), whether or not those before are
-answered, and its wait counts from that time, also while it waits for one of the connections. After each measurement the
-records are counted: the run fails unless there is exactly one for each settlement that was acknowledged, with its
-tokens, and no lease is left.`;
+answered, and its wait counts from that time, also while it waits for one of the 32 connections for admissions;
+settlements have 32 of their own. After each measurement the records are counted: the run fails unless there is exactly
+one for each settlement that was acknowledged, with its tokens, and no lease is left.`;
 
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,
