@@ -1,38 +1,17 @@
+import type { LiveResult } from './live-result.ts';
 import type { LiveSource } from './live-source.ts';
 import type { Follower, SnapshotStamp } from './snapshot-hub.ts';
 
-/** One result of a live subscription, written once for everyone who gets it. */
-export class LiveResult<Result = unknown> {
-  readonly result: Result;
-  #text: string | undefined;
-  #messageEnd: Buffer | undefined;
-
-  constructor(result: Result) {
-    this.result = result;
-  }
-
-  /** As JSON. */
-  get text(): string {
-    this.#text ??= JSON.stringify(this.result);
-    return this.#text;
-  }
-
-  /** The end of a message that has it as its last field. */
-  get messageEnd(): Buffer {
-    this.#messageEnd ??= Buffer.from(`${this.text}}`);
-    return this.#messageEnd;
-  }
-}
-
 /** Nothing: what came of it depends on who asked, so it must not be shared. */
-type SharedExecute<Snapshot, Result> = (
-  snapshot: Snapshot,
-) => LiveResult<Result> | undefined | Promise<LiveResult<Result> | undefined>;
+type SharedExecute<Snapshot> = (snapshot: Snapshot) => LiveResult | undefined | Promise<LiveResult | undefined>;
 
-type Execute<Snapshot, Result> = (snapshot: Snapshot) => LiveResult<Result> | Promise<LiveResult<Result>>;
+type Execute<Snapshot> = (snapshot: Snapshot) => LiveResult | Promise<LiveResult>;
 
-/** Takes results as they come, without being asked, and says when it can take another. */
-export type Sink = (result: LiveResult, sent: () => void) => void;
+/**
+ * Takes results as they come, without being asked. True: it can take another already; else it says when, or never, when
+ * its client is gone.
+ */
+export type Sink = (result: LiveResult, sent: () => void) => boolean;
 
 /** An execution that any number of subscriptions wait for: once for each snapshot, one at a time. */
 class Execution<Snapshot, Output> {
@@ -66,66 +45,81 @@ class Execution<Snapshot, Output> {
   }
 }
 
-interface Group<Snapshot, Result> {
-  readonly execution: Execution<Snapshot, LiveResult<Result> | undefined>;
+interface Group<Snapshot> {
+  readonly execution: Execution<Snapshot, LiveResult | undefined>;
   /** False since its execution was found to depend on who asks. */
   isShared: boolean;
   size: number;
 }
 
-export interface Joining<Snapshot extends SnapshotStamp, Result> {
+export interface Joining<Snapshot extends SnapshotStamp> {
   /** The same for everyone who gets the same results. */
   readonly key: string;
   readonly source: LiveSource<Snapshot>;
   /** Executes with nothing in its reach but what `key` stands for. */
-  readonly execute: SharedExecute<Snapshot, Result>;
+  readonly execute: SharedExecute<Snapshot>;
   /** Executes as this subscriber. */
-  readonly executeAlone: Execute<Snapshot, Result>;
+  readonly executeAlone: Execute<Snapshot>;
 }
 
 /** Deliveries go on for so long in one turn; then others have theirs. */
 const turnMs = 8;
 
+interface Deliverable {
+  /** True: a result was sent. */
+  deliver(): boolean;
+}
+
 /** Delivers results to thousands without keeping everything else waiting. */
 class Deliveries {
-  #queue: (() => void)[] = [];
+  readonly #onDelivered: (count: number) => void;
+  #queue: Deliverable[] = [];
   #isScheduled = false;
 
-  add(deliver: () => void): void {
-    this.#queue.push(deliver);
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => this.#deliver());
+  /** @param onDelivered told after each turn how many results were sent in it */
+  constructor(onDelivered: (count: number) => void) {
+    this.#onDelivered = onDelivered;
   }
 
-  #deliver(): void {
+  add(deliverable: Deliverable): void {
+    this.#queue.push(deliverable);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#deliver);
+  }
+
+  readonly #deliver = (): void => {
     const until = performance.now() + turnMs;
+    const queue = this.#queue;
     let done = 0;
-    while (done < this.#queue.length && (done % 16 !== 0 || performance.now() < until)) {
-      this.#queue[done]?.();
+    let sent = 0;
+    while (done < queue.length && (done % 16 !== 0 || performance.now() < until)) {
+      if (queue[done]?.deliver()) sent += 1;
       done += 1;
     }
-    this.#queue = this.#queue.slice(done);
+    this.#queue = queue.slice(done);
     this.#isScheduled = this.#queue.length > 0;
-    if (this.#isScheduled) setImmediate(() => this.#deliver());
-  }
+    if (this.#isScheduled) setImmediate(this.#deliver);
+    if (sent > 0) this.#onDelivered(sent);
+  };
 }
 
 export interface SharedExecutionCounts {
   /** Told of each execution. */
   readonly onExecuted: () => void;
-  /** Told of each result that a subscriber was sent. */
-  readonly onDelivered: () => void;
+  /** Told of results that subscribers were sent. */
+  readonly onDelivered: (count: number) => void;
 }
 
 /** Executes live subscriptions: once for all that have the same key. */
 export class SharedExecutions {
-  readonly #groups = new Map<string, Group<unknown, unknown>>();
-  readonly #deliveries = new Deliveries();
+  readonly #groups = new Map<string, Group<unknown>>();
+  readonly #deliveries: Deliveries;
   readonly #counts: SharedExecutionCounts;
 
   constructor(counts: SharedExecutionCounts) {
     this.#counts = counts;
+    this.#deliveries = new Deliveries(counts.onDelivered);
   }
 
   /** How many different executions there are. */
@@ -134,12 +128,12 @@ export class SharedExecutions {
   }
 
   /** The results of a subscription. It begins when the first is asked for. */
-  join<Snapshot extends SnapshotStamp, Result>(joining: Joining<Snapshot, Result>): SharedResults<Snapshot, Result> {
+  join<Snapshot extends SnapshotStamp>(joining: Joining<Snapshot>): SharedResults<Snapshot> {
     const { key, source, execute, executeAlone } = joining;
-    const { onExecuted, onDelivered } = this.#counts;
-    // One key has one type of snapshots and results: they follow from its document.
-    const known = this.#groups.get(key) as Group<Snapshot, Result> | undefined;
-    const group: Group<Snapshot, Result> = known ?? {
+    const { onExecuted } = this.#counts;
+    // One key has one type of snapshots: it follows from its document.
+    const known = this.#groups.get(key) as Group<Snapshot> | undefined;
+    const group: Group<Snapshot> = known ?? {
       execution: new Execution((snapshot) => {
         onExecuted();
         return execute(snapshot);
@@ -147,17 +141,16 @@ export class SharedExecutions {
       isShared: true,
       size: 0,
     };
-    const alone = new Execution<Snapshot, LiveResult<Result>>((snapshot) => {
+    const alone = new Execution<Snapshot, LiveResult>((snapshot) => {
       onExecuted();
       return executeAlone(snapshot);
     });
-    return new SharedResults<Snapshot, Result>({
+    return new SharedResults<Snapshot>({
       source,
       deliveries: this.#deliveries,
-      onDelivered,
       onBegin: () => {
         group.size += 1;
-        this.#groups.set(key, group as Group<unknown, unknown>);
+        this.#groups.set(key, group as Group<unknown>);
       },
       onEnd: () => {
         group.size -= 1;
@@ -165,7 +158,7 @@ export class SharedExecutions {
       },
       resultOf: (snapshot) => {
         if (!group.isShared) return alone.outputOf(snapshot);
-        const orAlone = (result: LiveResult<Result> | undefined) => {
+        const orAlone = (result: LiveResult | undefined) => {
           if (result !== undefined) return result;
           group.isShared = false;
           return alone.outputOf(snapshot);
@@ -177,39 +170,37 @@ export class SharedExecutions {
   }
 }
 
-interface SharedResultsParts<Snapshot extends SnapshotStamp, Result> {
+interface SharedResultsParts<Snapshot extends SnapshotStamp> {
   readonly source: LiveSource<Snapshot>;
   readonly deliveries: Deliveries;
-  readonly resultOf: Execute<Snapshot, Result>;
+  readonly resultOf: Execute<Snapshot>;
   readonly onBegin: () => void;
   readonly onEnd: () => void;
-  readonly onDelivered: () => void;
 }
 
-/** A result as the transports take it that ask for each: they write it by `stringify` where there is one. */
-type PulledResult<Result> = Result & { readonly stringify: () => string };
-
 /**
- * The results of one subscription, of which the newest takes the place of one that is not sent yet. A transport either
- * asks for each, or gives a sink and asks once, for the end.
+ * The results of one subscription, of which the newest takes the place of one that is not sent yet. A transport gives a
+ * sink for them, and then asks once, for the end.
  */
-export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp, Result = unknown>
-  implements AsyncIterableIterator<PulledResult<Result>, undefined>
+export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
+  implements AsyncIterableIterator<never, undefined>, Deliverable
 {
-  readonly #parts: SharedResultsParts<Snapshot, Result>;
+  readonly #parts: SharedResultsParts<Snapshot>;
   #follower: Follower | undefined;
   #sink: Sink | undefined;
   #heldUntil: () => Promise<void> | undefined = () => undefined;
-  #waiting: PromiseWithResolvers<IteratorResult<PulledResult<Result>, undefined>> | undefined;
+  #waiting: PromiseWithResolvers<IteratorResult<never, undefined>> | undefined;
   /** The newest snapshot of which nothing was sent. */
   #unsent: Snapshot | undefined;
+  /** What came of it, when that had to be waited for. */
+  #settled: { readonly of: Snapshot; readonly result: LiveResult } | undefined;
   /** Whether a delivery is under way. */
   #isBusy = false;
   /** Whether what is delivered next comes later than it was given. */
   #isLate = false;
   #isOver = false;
 
-  constructor(parts: SharedResultsParts<Snapshot, Result>) {
+  constructor(parts: SharedResultsParts<Snapshot>) {
     this.#parts = parts;
   }
 
@@ -227,16 +218,16 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp, Resul
     return this;
   }
 
-  next(): Promise<IteratorResult<PulledResult<Result>, undefined>> {
+  /** Begins, and waits for the end. */
+  next(): Promise<IteratorResult<never, undefined>> {
     if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
     this.#waiting ??= Promise.withResolvers();
     const { promise } = this.#waiting;
     if (this.#follower === undefined) this.#begin();
-    else this.#proceed();
     return promise;
   }
 
-  return(): Promise<IteratorResult<PulledResult<Result>, undefined>> {
+  return(): Promise<IteratorResult<never, undefined>> {
     this.#end();
     this.#waiting?.resolve({ done: true, value: undefined });
     return Promise.resolve({ done: true, value: undefined });
@@ -280,68 +271,63 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp, Resul
   /** Delivers the newest in its turn, if it can be delivered now. */
   #proceed(): void {
     if (this.#isBusy || this.#unsent === undefined) return;
-    if (this.#sink === undefined && this.#waiting === undefined) {
-      this.#isLate = true;
-      return;
-    }
     this.#isBusy = true;
-    this.#parts.deliveries.add(this.#deliver);
+    this.#parts.deliveries.add(this);
   }
 
-  readonly #deliver = (): void => {
-    const snapshot = this.#unsent;
+  /** Only to be called in its turn. */
+  deliver(): boolean {
+    const settled = this.#settled;
+    this.#settled = undefined;
+    const snapshot = settled?.of ?? this.#unsent;
     if (this.#isOver || snapshot === undefined) {
       this.#isBusy = false;
-      return;
+      return false;
     }
     const held = this.#heldUntil();
     if (held !== undefined) {
       this.#isLate = true;
-      held.then(this.#deliver);
-      return;
+      held.then(this.#deliverAgain);
+      return false;
     }
     try {
-      const result = this.#parts.resultOf(snapshot);
+      const result = settled?.result ?? this.#parts.resultOf(snapshot);
       if (!(result instanceof Promise)) {
         this.#send(snapshot, result);
-        return;
+        return true;
       }
       result.then(
-        (settled) => {
-          if (!this.#isOver) this.#parts.deliveries.add(() => this.#send(snapshot, settled));
+        (later) => {
+          this.#settled = { of: snapshot, result: later };
+          this.#deliverAgain();
         },
         (error: unknown) => this.#fail(error),
       );
     } catch (error) {
       this.#fail(error);
     }
+    return false;
+  }
+
+  readonly #deliverAgain = (): void => {
+    if (!this.#isOver) this.#parts.deliveries.add(this);
   };
 
-  #send(snapshot: Snapshot, result: LiveResult<Result>): void {
-    if (this.#isOver) return;
-    if (this.#heldUntil() !== undefined) {
-      this.#deliver();
-      return;
-    }
+  #send(snapshot: Snapshot, result: LiveResult): void {
     // One that came meanwhile is delivered next.
     if (this.#unsent === snapshot) this.#unsent = undefined;
     if (this.#isLate) this.#follower?.delayed();
     this.#isLate = false;
-    this.#parts.onDelivered();
-    if (this.#sink !== undefined) {
-      this.#sink(result, this.#sent);
-      return;
-    }
-    this.#isBusy = false;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    const value = { ...result.result, stringify: () => result.text };
-    waiting?.resolve({ done: false, value });
+    if (this.#sink === undefined) throw new Error('A live subscription has no sink for its results.');
+    if (this.#sink(result, this.#onSent)) this.#sentAll();
   }
 
-  readonly #sent = (): void => {
+  #sentAll(): void {
     this.#isBusy = false;
-    if (this.#unsent !== undefined) this.#isLate = true;
+    if (this.#unsent === undefined) return;
+    this.#isLate = true;
     this.#proceed();
-  };
+  }
+
+  readonly #onSent = (): void => this.#sentAll();
 }

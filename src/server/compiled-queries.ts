@@ -24,7 +24,8 @@ type Operations = Map<string, number | CompiledQuery['query'] | 'interpreted'>;
 export type Interpret = (args: ExecutionArgs) => PromiseOrValue<ExecutionResult>;
 
 /**
- * Compiles queries that are executed again and again: a dashboard sends the same few all day. The compiler passes an
+ * Compiles queries, and the results of live subscriptions, that are executed again and again: a dashboard sends the same
+ * few all day. The compiler passes an
  * omitted field of an input that is written with variables as null. To a patch these are different things, so commands
  * are never compiled; nor are queries in which it can happen, since the field may have a default and be never null.
  */
@@ -40,7 +41,7 @@ export class CompiledQueries {
     if (typeof state === 'number') {
       const operation = getOperationAST(document, args.operationName);
       // A name that the document lacks is an error, and callers can think of any number of them.
-      if (operation?.operation === 'query') {
+      if (operation !== undefined && operation !== null && operation.operation !== 'mutation') {
         operations.set(name, state < compileAfter ? state + 1 : compile(args, operation));
       }
     }

@@ -62,7 +62,7 @@ export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
   const lane = new DirectLane({ config: config.http, schema, authenticator, operations, metrics, program });
   const shared = new SharedExecutions({
     onExecuted: () => metrics.liveExecutions.inc(),
-    onDelivered: () => metrics.liveResults.inc(),
+    onDelivered: (count) => metrics.liveResults.inc(count),
   });
   const yoga = createYoga<ServerContext, GraphContext>({
     schema,

@@ -4,7 +4,6 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   execute,
-  type FormattedExecutionResult,
   type GraphQLSchema,
   getOperationAST,
   Kind,
@@ -17,10 +16,13 @@ import { canonicalJson } from '../../database/canonical-json.ts';
 import type { GraphContext } from '../../graph/context.ts';
 import { isLive } from '../../graph/live.ts';
 import type { RequestInfo } from '../../graph/request-info.ts';
+import { LiveResult } from '../../live/live-result.ts';
 import { LiveSource } from '../../live/live-source.ts';
-import { LiveResult, type SharedExecutions, type SharedResults } from '../../live/shared-results.ts';
+import type { SharedExecutions } from '../../live/shared-results.ts';
 import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
+import { CompiledQueries } from '../compiled-queries.ts';
 import type { ServerContext } from '../context.ts';
+import { eventSink } from '../event-sink.ts';
 import { type ErrorPresenter, formattedError } from './errors.ts';
 
 interface Options {
@@ -29,15 +31,19 @@ interface Options {
   readonly program: Omit<GraphContext, 'principal' | 'info'>;
 }
 
-type Result = FormattedExecutionResult;
-
 /**
  * Carries out live subscriptions. Those of the same document, operation, variables and visibility share one execution
  * and one text for each snapshot; what a subscription may is checked for each by itself when it begins, and what it
  * costs is taken then and never again.
  */
-export function useSharedSubscriptions({ shared, presenter, program }: Options): Plugin<GraphContext & ServerContext> {
-  const resultOf = ({ data, errors }: ExecutionResult, requestId: string): LiveResult<Result> =>
+export function useSharedSubscriptions({
+  shared,
+  presenter,
+  program,
+}: Options): Plugin<GraphContext & ServerContext, ServerContext> {
+  const compiled = new CompiledQueries();
+
+  const resultOf = ({ data, errors }: ExecutionResult, requestId: string): LiveResult =>
     new LiveResult({
       ...(errors === undefined
         ? {}
@@ -47,7 +53,10 @@ export function useSharedSubscriptions({ shared, presenter, program }: Options):
 
   const executeWith = (args: ExecutionArgs, context: GraphContext, snapshot: SnapshotStamp) => {
     const { schema, document, operationName, variableValues } = args;
-    return execute({ schema, document, operationName, variableValues, rootValue: snapshot, contextValue: context });
+    return compiled.execute(
+      { schema, document, operationName, variableValues, rootValue: snapshot, contextValue: context },
+      execute,
+    );
   };
 
   const subscribe = async (args: ExecutionArgs, context: GraphContext & ServerContext) => {
@@ -56,7 +65,7 @@ export function useSharedSubscriptions({ shared, presenter, program }: Options):
     if (!(Symbol.asyncIterator in source)) return source;
     if (!(source instanceof LiveSource)) throw new Error('A field that is declared live gives no LiveSource.');
     const { principal, info } = context;
-    const results = shared.join<SnapshotStamp, Result>({
+    const results = shared.join<SnapshotStamp>({
       key: keyOf(args, principal),
       source,
       execute: (snapshot) => {
@@ -75,13 +84,17 @@ export function useSharedSubscriptions({ shared, presenter, program }: Options):
           : resultOf(result, info.id);
       },
     });
-    context.liveResults = results as SharedResults;
+    context.liveResults = results;
     return results;
   };
 
   return {
     onSubscribe({ args, setSubscribeFn }) {
       if (isLiveOperation(args)) setSubscribeFn((given) => subscribe(given, args.contextValue));
+    },
+    onResponse({ response, serverContext: { liveResults, res } }) {
+      // Yoga asks for the first result when it has sent the head; what comes from then on until the end is sent past it.
+      if (response.headers.get('content-type') === 'text/event-stream') liveResults?.pushTo(eventSink(res));
     },
   };
 }

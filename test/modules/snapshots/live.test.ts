@@ -11,6 +11,7 @@ import type { Client } from '../../testkit/client.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { follow, runningSubscriptions, type Transport } from '../../testkit/follow.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
+import { openConnection } from '../../testkit/raw-http.ts';
 import { Seed } from '../../testkit/seed.ts';
 import { TestSnapshots } from '../../testkit/snapshots.ts';
 import { Socket } from '../../testkit/socket.ts';
@@ -300,6 +301,45 @@ describe('the arguments', () => {
   });
 });
 
+describe('a live subscription over HTTP', () => {
+  const body = JSON.stringify({ query: 'subscription { fairshareLive { algorithm tenants { name } } }' });
+  const data = { fairshareLive: { algorithm: 'HIERARCHICAL', tenants: tenants.map(({ name }) => ({ name })) } };
+
+  const begin = async (version: string, accept: string) => {
+    settle();
+    const { socket, received } = await openConnection(app.app.url);
+    const headers = { ...app.operator.headers, accept, 'content-type': 'application/json' };
+    const lines = Object.entries({ host: 'here', ...headers, 'content-length': body.length });
+    socket.write(
+      `POST /graphql HTTP/${version}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
+    );
+    return { socket, received };
+  };
+
+  it('is a stream of events in chunks', async () => {
+    const { socket, received } = await begin('1.1', 'text/event-stream');
+    const event = `event: next\ndata: ${JSON.stringify({ data })}\n\n`;
+    const chunk = `${Buffer.byteLength(event).toString(16)}\r\n${event}\r\n`;
+    await eventually(() => expect(received()).toMatch(/event: next(.*\n)+\r\n$/));
+    snapshots.change();
+    clock.advance(250);
+    await eventually(() => expect(received().split('event: next')).toHaveLength(3));
+    expect(received()).toMatch(/^HTTP\/1.1 200 /);
+    expect(received().slice(received().indexOf('\r\n\r\n') + 4)).toBe(`3\r\n:\n\n\r\n${chunk}${chunk}`);
+    socket.destroy();
+  });
+
+  it('is the events alone for a client of HTTP/1.0, which knows no chunks', async () => {
+    const { socket, received } = await begin('1.0', 'text/event-stream');
+    await eventually(() => expect(received()).toContain('event: next'));
+    snapshots.change();
+    clock.advance(250);
+    const event = `event: next\ndata: ${JSON.stringify({ data })}\n\n`;
+    await eventually(() => expect(received().slice(received().indexOf('\r\n\r\n') + 4)).toBe(`:\n\n${event}${event}`));
+    socket.destroy();
+  });
+});
+
 describe('what each subscriber is sent', () => {
   /** Everything of a snapshot that can differ between callers, with links to what they may not all see. */
   const selection = `{
@@ -396,6 +436,34 @@ describe('what each subscriber is sent', () => {
     }
   });
 
+  it('is the same, errors as well, once it was asked for so often that it is compiled', async () => {
+    settle();
+    const client = app.as({ kind: 'ADMIN', scopes: new Set(['fairshare:read'] as const) });
+    const socket = await Socket.accepted(app.app.url, client.headers);
+    socket.subscribe(
+      'live',
+      `subscription ($pool: String, $yes: Boolean = true) { answer: fairshareLive(pool: $pool, minIntervalMs: 100) {
+        __typename algorithm mode ...rows @include(if: $yes) oldest: totals @skip(if: $yes) { oldestWaitMs }
+        pools { model tenants { group { name } } } } }
+      fragment rows on FairshareSnapshot { groups { groupId name group { weight } }
+        tenants { __typename name weight maxInFlight tenant { name } } }`,
+    );
+    const messages = [await socket.message()];
+    // More than it takes; src/server/compiled-queries.ts says how often that is.
+    for (let round = 0; round < 40; round += 1) {
+      snapshots.change();
+      clock.advance(100);
+      messages.push(await socket.message());
+    }
+    expect(messages[0]).toMatchObject({
+      payload: { errors: expect.arrayContaining([expect.objectContaining({ path: expect.any(Array) })]) },
+    });
+    expect(new Set(messages.map((message) => JSON.stringify(message).replaceAll(/"requestId":"[^"]+"/g, '')))).toEqual(
+      new Set([JSON.stringify(messages[0]).replaceAll(/"requestId":"[^"]+"/g, '')]),
+    );
+    await socket.close();
+  });
+
   it('has an error masked, with an id that the log has as well', async () => {
     settle();
     const socket = await Socket.accepted(app.app.url, app.operator.headers);
@@ -462,7 +530,7 @@ describe('a slow reader', () => {
     }
   });
 
-  it('over SSE skips as well', async () => {
+  it('over SSE skips to the newest as well', async () => {
     settle();
     const kept = snapshots.tenants;
     snapshots.tenants = Array.from({ length: 300 }, () => kept).flat();
@@ -483,14 +551,26 @@ describe('a slow reader', () => {
       quick.subscribe('1', 'subscription { fairshareLive(minIntervalMs: 100) { seq } }');
       await quick.message();
       const sentBefore = await metric('liveResults');
+      let last: unknown;
       for (let round = 0; round < 60; round += 1) {
         snapshots.change();
         clock.advance(100);
-        await quick.message();
+        last = (await quick.message()).payload;
       }
       expect((await metric('liveResults')) - sentBefore - 60).toBeLessThan(20);
-      stream.destroy();
       await quick.close();
+      const newest = `"seq":${(last as { data: { fairshareLive: { seq: number } } }).data.fairshareLive.seq},`;
+      let end = '';
+      const isThere = new Promise<void>((resolve) => {
+        stream.setEncoding('latin1').on('data', (more: string) => {
+          if ((end + more).includes(newest)) resolve();
+          end = more.slice(-newest.length);
+        });
+      });
+      stream.resume();
+      // Nothing changes any more: what was not sent is sent as soon as there is room.
+      await isThere;
+      stream.destroy();
       await eventually(async () => expect(await runningSubscriptions(app.app)).toBe(before));
     } finally {
       snapshots.tenants = kept;
