@@ -24,6 +24,7 @@ import { useProgress } from './plugins/progress.ts';
 import { useRequestBody } from './plugins/request-body.ts';
 import { useSharedSubscriptions } from './plugins/shared-subscriptions.ts';
 import { useSubscriptionCredentials } from './plugins/subscription-credentials.ts';
+import { useUnansweredSubscriptions } from './plugins/unanswered-subscriptions.ts';
 
 /** What the graph needs of the program around it. */
 export interface GraphParts {
@@ -96,6 +97,7 @@ export function createGraphEndpoint(parts: GraphParts): GraphEndpoint {
       useOperationLimits(config.graph),
       useSharedSubscriptions({ shared, presenter, program }),
       useSubscriptionCredentials(parts.credentialWatch),
+      useUnansweredSubscriptions(),
       useErrors(presenter),
       useCost(meter),
       useMetrics(metrics),

@@ -338,6 +338,13 @@ describe('a live subscription over HTTP', () => {
     await eventually(() => expect(received().slice(received().indexOf('\r\n\r\n') + 4)).toBe(`:\n\n${event}${event}`));
     socket.destroy();
   });
+
+  it('ends when its caller takes no stream of events', async () => {
+    const { socket, received } = await begin('1.1', 'multipart/mixed');
+    await eventually(() => expect(received()).toMatch(/^HTTP\/1.1 406 /));
+    await eventually(async () => expect(await runningSubscriptions(app.app)).toBe(0));
+    socket.destroy();
+  });
 });
 
 describe('what each subscriber is sent', () => {
