@@ -170,6 +170,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       keyUsage: keys.usage,
       heartbeats: gatewayHeartbeats,
       pace: config.gateways,
+      // Not before the server listens, and so when they are there.
+      feed: { next: (call, signal) => snapshots.next(call, signal) },
       replicaSecret: await readOrMakeReplicaSecret(admissionDatabase),
       openStore: (epoch) => options.admissionStore ?? new AdmissionWriter({ url, log, ...epoch }),
       clock,
@@ -182,11 +184,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const picture = new AdmissionPicture({
       meter: activity,
       deciding: () => admission.deciding,
-      heartbeats: gatewayHeartbeats,
+      elsewhere: admission.elsewhere,
       silenceMs: config.gateways.silenceSeconds * 1_000,
       clock,
     });
-    closers.push(() => picture.close());
     const snapshots = new SnapshotService({
       source: options.snapshotSource ?? picture,
       instanceId,

@@ -17,6 +17,8 @@ export interface SnapshotHubOptions<Snapshot extends SnapshotStamp> {
   readonly timers: Timers;
   /** Told when a snapshot could not be made for those who follow; they get the next. */
   readonly onFailure: (error: unknown) => void;
+  /** Told the least interval of those who follow whenever it changes; nothing: nobody follows. */
+  readonly onWanted?: (everyMs: number | undefined) => void;
 }
 
 /** Snapshots are at least so far apart. */
@@ -94,7 +96,9 @@ export class SnapshotHub<Snapshot extends SnapshotStamp> {
       },
       stop: () => {
         cadence.remove(entry);
-        if (cadence.isEmpty) this.#cadences.delete(minIntervalMs);
+        if (!cadence.isEmpty) return;
+        this.#cadences.delete(minIntervalMs);
+        this.#tellWanted();
       },
     };
   }
@@ -116,7 +120,12 @@ export class SnapshotHub<Snapshot extends SnapshotStamp> {
       },
     });
     this.#cadences.set(intervalMs, cadence);
+    this.#tellWanted();
     return cadence;
+  }
+
+  #tellWanted(): void {
+    this.#options.onWanted?.(this.#cadences.size === 0 ? undefined : Math.min(...this.#cadences.keys()));
   }
 
   #take(): Snapshot {

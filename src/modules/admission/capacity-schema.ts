@@ -5,7 +5,7 @@ import { DeploymentCapacity, ModelCapacity } from '../capacity/schema.ts';
 import type { LiveFigures } from './owner.ts';
 
 const description = {
-  inFlight: 'How many run now, as the process knows that decides: 0 when another one does.',
+  inFlight: 'How many run now, in the whole deployment.',
   queued: 'How many wait now, likewise.',
 } as const;
 

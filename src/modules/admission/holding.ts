@@ -40,8 +40,6 @@ export class Holding {
     this.leases.remove(row.id);
     const key = requestKey(row, row.requestId);
     if (this.#idByRequest.get(key) === row.id) this.#idByRequest.delete(key);
-    const { gatewayId } = row;
-    if (gatewayId !== null && !this.leases.isHeldBy(gatewayId)) this.#lastHeardOf.delete(gatewayId);
   }
 
   /** The lease that somebody's request holds. */
@@ -68,7 +66,6 @@ export class Holding {
   }
 
   async heard({ gatewayId, leaseIds, at }: HeldByGateway): Promise<void> {
-    if (!this.leases.isHeldBy(gatewayId)) return;
     this.#heardOf(gatewayId, at);
     const held = leaseIds.flatMap((id) => this.leases.get(id) ?? []);
     // Half of a lease is left: one that is renewed with every heartbeat would be written with every heartbeat.
@@ -76,6 +73,11 @@ export class Holding {
       ({ row }) => row.gatewayId === gatewayId && row.expiresAt.getTime() - at < (row.leaseSeconds * msPerSecond) / 2,
     );
     await Promise.all(due.map((each) => this.#extend(each, each.row.leaseSeconds)));
+  }
+
+  /** When a gateway was heard of last, by any process; nothing: it was not yet. */
+  heardAt(gatewayId: string): number | undefined {
+    return this.#lastHeardOf.get(gatewayId);
   }
 
   /** When each gateway that holds leases was heard of last. */

@@ -36,6 +36,7 @@ import type {
   LeaseView,
   LiveFigures,
   QueuedRequestView,
+  RefusedCall,
   RenewAnswer,
   RenewCall,
   SettleAnswer,
@@ -196,6 +197,10 @@ export class LocalOwner implements AdmissionOwner {
       pools.map((pool) => [pool.name, { inFlight: pool.inFlight, queued: pool.queued }]),
     );
     return Promise.resolve({ inFlight, queued, models });
+  }
+
+  async refused({ tenant, reason }: RefusedCall): Promise<void> {
+    this.#parts.activity.refused(tenant ?? undefined, reason);
   }
 
   /** Takes back what an earlier process had granted. */

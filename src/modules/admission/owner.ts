@@ -1,8 +1,9 @@
 import type { Binding, PrincipalKind } from '../../access/principal.ts';
 import type { CacheStatus, UsageAdmission } from '../../database/generated/enums.ts';
 import type { UsageRecordRow } from '../usage/entity.ts';
+import type { NamedTenant } from './activity.ts';
 import type { EffectiveLimitView, ExplanationView } from './explanation.ts';
-import type { LimitView, RefusalView } from './refusals.ts';
+import type { AdmissionReason, LimitView, RefusalView } from './refusals.ts';
 
 /*
  * What the one process that decides is asked, and what it answers: plain data both ways, so that another process can
@@ -231,6 +232,13 @@ export interface HeldByGateway {
   readonly at: number;
 }
 
+/** A request that another process has refused, since its credential was none. */
+export interface RefusedCall {
+  /** Null: it is not known. */
+  readonly tenant: NamedTenant | null;
+  readonly reason: AdmissionReason;
+}
+
 /** What runs and waits. */
 interface PoolFigures {
   readonly inFlight: number;
@@ -259,4 +267,6 @@ export interface AdmissionOwner {
   leasesOf(caller: Caller, ids: readonly string[]): Promise<readonly LeaseView[]>;
   leaseList(call: LeaseListCall): Promise<LeaseList>;
   figures(): Promise<LiveFigures>;
+  /** Counts it among those that were refused. */
+  refused(call: RefusedCall): Promise<void>;
 }

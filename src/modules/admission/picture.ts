@@ -1,30 +1,44 @@
 import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
 import type { SchedulerSnapshot } from '../fairshare/snapshot.ts';
-import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type {
   FairshareSnapshot,
   KeyShare,
   PoolShares,
   SlotTotals,
+  SnapshotKind,
+  SnapshotOf,
   SnapshotSource,
   StatsSnapshot,
 } from '../snapshots/snapshot.ts';
 import type { ActivityMeter, TenantRates } from './activity-meter.ts';
 import type { CatalogState } from './catalog.ts';
 import { ownersOf, unroutedPool } from './decision.ts';
+import type { Holding } from './holding.ts';
 import type { Slots } from './slots.ts';
 
 /** What a process decides with. */
 export interface Deciding {
   readonly slots: Pick<Slots, 'snapshot' | 'identityOf' | 'tenantOf'>;
+  readonly holding: Pick<Holding, 'heardAt'>;
   readonly catalog: CatalogState;
+}
+
+/** The process that decides, when it is another one, and how many there are. */
+export interface Elsewhere {
+  /** As this process knows while it decides. */
+  readonly replicas: number;
+  readonly isReached: boolean;
+  /** What it showed last. */
+  newest<Kind extends SnapshotKind>(kind: Kind): SnapshotOf[Kind] | undefined;
+  refreshed(kind: SnapshotKind): Promise<void> | undefined;
+  wanted(kind: SnapshotKind, everyMs: number | undefined): void;
 }
 
 interface Parts {
   readonly meter: ActivityMeter;
   /** Nothing while another process decides. */
   readonly deciding: () => Deciding | undefined;
-  readonly heartbeats: Pick<GatewayHeartbeats, 'onHeartbeat'>;
+  readonly elsewhere: Elsewhere;
   readonly silenceMs: number;
   readonly clock: { now(): Date };
 }
@@ -58,11 +72,11 @@ const noSlots: SlotTotals = {
   clusterInFlight: null,
 };
 
-/** What a process shows that does not decide. */
+/** What a process shows that does not decide, and has not heard of the one that does. */
 const decidedElsewhere: FairshareContent = {
   // The default: which one it is, whoever decides knows.
   algorithm: 'HIERARCHICAL',
-  mode: 'DELEGATED',
+  mode: 'FALLBACK',
   replicas: 1,
   isReplicaAware: true,
   totals: { ...noSlots, ceiling: null, configuredCeiling: null, defaultModelCapacity: 0, sharedSlots: null },
@@ -122,33 +136,29 @@ function poolsOf(deciding: Deciding, { pools }: SchedulerSnapshot): PoolShares[]
 /** Shows what admission does, to those who follow it live. */
 export class AdmissionPicture implements SnapshotSource {
   readonly #parts: Parts;
-  readonly #heardAt = new Map<string, number>();
-  readonly #stopListening: () => void;
   #latest:
     | { readonly of: Deciding['slots']; readonly changes: number; readonly at: number; seen: SchedulerSnapshot }
     | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#stopListening = parts.heartbeats.onHeartbeat(({ gatewayId, at }) => {
-      this.#heardAt.set(gatewayId, at.getTime());
-    });
-  }
-
-  close(): void {
-    this.#stopListening();
   }
 
   fairshare(stamp: SnapshotStamp): FairshareSnapshot {
     const deciding = this.#parts.deciding();
-    if (deciding === undefined) return { ...stamp, ...decidedElsewhere };
+    if (deciding === undefined) {
+      const { elsewhere } = this.#parts;
+      const newest = elsewhere.newest('fairshare');
+      if (newest === undefined) return { ...stamp, ...decidedElsewhere };
+      return { ...newest, ...stamp, asOf: newest.asOf, mode: elsewhere.isReached ? 'DELEGATED' : 'FALLBACK' };
+    }
     const scheduler = this.#scheduler(deciding);
     const { settings } = deciding.catalog;
     return {
       ...stamp,
       algorithm: scheduler.algorithm,
       mode: 'LOCAL',
-      replicas: 1,
+      replicas: this.#parts.elsewhere.replicas,
       isReplicaAware: true,
       totals: {
         ...totalsOf({ ...scheduler, capacity: usableSlots(deciding, scheduler) }),
@@ -166,6 +176,8 @@ export class AdmissionPicture implements SnapshotSource {
     const { all, tenants: ratesOf } = this.#parts.meter.rates();
     const deciding = this.#parts.deciding();
     if (deciding === undefined) {
+      const newest = this.#parts.elsewhere.newest('stats');
+      if (newest !== undefined) return { ...newest, ...stamp, asOf: newest.asOf };
       const nothing = { inFlight: 0, queued: 0, oldestWaitMs: null };
       return { ...stamp, totals: { ...all, ...nothing, maxInFlight: 0, gatewaysAlive: 0 }, tenants: [] };
     }
@@ -205,6 +217,14 @@ export class AdmissionPicture implements SnapshotSource {
     return this.#parts.meter.onChanged(listener);
   }
 
+  refreshed(kind: SnapshotKind): Promise<void> | undefined {
+    return this.#parts.elsewhere.refreshed(kind);
+  }
+
+  wanted(kind: SnapshotKind, everyMs: number | undefined): void {
+    this.#parts.elsewhere.wanted(kind, everyMs);
+  }
+
   /** The same again when nothing changed, not even how long requests have waited. */
   #scheduler({ slots }: Deciding): SchedulerSnapshot {
     const { meter, clock } = this.#parts;
@@ -219,12 +239,11 @@ export class AdmissionPicture implements SnapshotSource {
     return seen;
   }
 
-  #gatewaysAlive({ catalog }: Deciding): number {
+  #gatewaysAlive({ catalog, holding }: Deciding): number {
     const { clock, silenceMs } = this.#parts;
     const since = clock.now().getTime() - silenceMs;
-    for (const [id, at] of this.#heardAt) if (at < since) this.#heardAt.delete(id);
     return [...catalog.gateways.values()].filter(
-      ({ id, isGone, lastHeartbeatAt }) => !isGone && (lastHeartbeatAt >= since || this.#heardAt.has(id)),
+      ({ id, isGone, lastHeartbeatAt }) => !isGone && Math.max(lastHeartbeatAt, holding.heardAt(id) ?? 0) >= since,
     ).length;
   }
 }

@@ -10,11 +10,11 @@ import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type { UsageRecorder } from '../keys/usage.ts';
 import { refusalOfCredential } from '../keys/verification.ts';
 import { followChanges } from './changes.ts';
+import { Deciders, type DecidersParts } from './deciders.ts';
 import { ownersOf, reasonOf } from './decision.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
 import type { AdmitRequest, CancelRequest, RenewLease, SettleRequest } from './input.ts';
 import { type LeaseListRequest, readLeaseList } from './lease-connection.ts';
-import type { LocalOwner } from './local-owner.ts';
 import type {
   AdmissionOwner,
   Caller,
@@ -26,13 +26,8 @@ import type {
   QueuedRequestView,
   Unavailable,
 } from './owner.ts';
-import { Ownership } from './ownership.ts';
-import type { Deciding } from './picture.ts';
+import type { Deciding, Elsewhere } from './picture.ts';
 import { refusalFor } from './refusals.ts';
-import { ReplicaEndpoint } from './replicas/endpoint.ts';
-import { OwnerWatch } from './replicas/owner-watch.ts';
-import { RemoteOwner } from './replicas/remote-owner.ts';
-import { Term, type TermParts } from './term.ts';
 
 declare module '../../graph/context.ts' {
   interface Services {
@@ -40,11 +35,9 @@ declare module '../../graph/context.ts' {
   }
 }
 
-interface Parts extends TermParts {
+interface Parts extends DecidersParts {
   readonly keyUsage: UsageRecorder;
   readonly heartbeats: GatewayHeartbeats;
-  /** By which the processes of the deployment know each other. */
-  readonly replicaSecret: Uint8Array;
 }
 
 /** Ten times this for all that was counted, and ten more for what was counted just after such a round began. */
@@ -76,115 +69,69 @@ const callerOf = ({ kind, credentialId, tenantId, productId, engineId, userId, a
 /** Admits requests, and hears what became of them: the way to the one process that decides. */
 export class AdmissionService {
   readonly #parts: Parts;
-  readonly #ownership: Ownership;
+  readonly #deciders: Deciders;
   readonly #changes: ReturnType<typeof followChanges>;
-  readonly #endpoint: ReplicaEndpoint;
-  readonly #remote: RemoteOwner;
-  readonly #watch: OwnerWatch;
   readonly #stopListening: readonly (() => void)[];
-  #term: Term | undefined;
-  #isDraining = false;
   #turns: readonly NodeJS.Timeout[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const owner = () => this.#owner;
-    const { activity, database, events, directory, heartbeats, instanceId, log, replicaSecret: secret } = parts;
-    this.#changes = followChanges({ events, directory, owner, log });
+    const { events, directory, heartbeats, log } = parts;
+    const deciders = new Deciders(parts);
+    this.#deciders = deciders;
+    this.#changes = followChanges({ events, directory, owner: () => deciders.local, log });
     this.#stopListening = [
       this.#changes.stop,
       heartbeats.onHeartbeat(({ gatewayId, at, leaseIds }) => {
-        this.#decider
+        deciders.owner
           .heard({ gatewayId, at: at.getTime(), leaseIds: leaseIds.flatMap(leaseIdOf) })
           .catch((error: unknown) => {
             log.warn({ err: error }, 'leases that a heartbeat named could not be renewed');
           });
       }),
     ];
-    this.#ownership = new Ownership({
-      url: database.url,
-      instanceId,
-      log,
-      onGained: (epoch) => this.#begin(epoch),
-      onLost: () => void this.#endTerm(),
-    });
-    this.#endpoint = new ReplicaEndpoint({ instanceId, secret, log, onReplicasChanged: () => activity.changed() });
-    this.#remote = new RemoteOwner({
-      instanceId,
-      secret,
-      log,
-      // It may have ended, or another one may decide by now.
-      onUnreachable: () => {
-        void this.#ownership.tryNow();
-        void this.#watch.read();
-      },
-    });
-    this.#watch = new OwnerWatch({
-      database,
-      events,
-      log,
-      onOwner: (owner) => {
-        this.#remote.follow(owner);
-        // Announced as well by one that decides no more.
-        if (owner.instanceId !== instanceId) void this.#ownership.tryNow();
-      },
-    });
   }
 
   /** Fulfilled when this process decides, or knows that another one does. */
   async start(): Promise<void> {
     this.#turns = [
-      setInterval(() => void this.#term?.keep(), keepEveryMs).unref(),
-      setInterval(() => this.#term?.tidy(), tidyEveryMs).unref(),
-      setInterval(() => this.#owner?.review.forgetIdle(), forgetEveryMs).unref(),
+      setInterval(() => void this.#deciders.term?.keep(), keepEveryMs).unref(),
+      setInterval(() => this.#deciders.term?.tidy(), tidyEveryMs).unref(),
+      setInterval(() => this.#deciders.local?.review.forgetIdle(), forgetEveryMs).unref(),
     ];
-    await this.#ownership.start();
-    await this.#watch.read();
+    await this.#deciders.start();
   }
 
   /** Says where the other processes reach this one. */
-  async publish(url: string): Promise<void> {
-    await this.#ownership.publish(url);
+  publish(url: string): Promise<void> {
+    return this.#deciders.publish(url);
   }
 
   /** Takes a connection of another process. */
   connectReplica(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#endpoint.upgrade(request, socket, head);
+    this.#deciders.connectReplica(request, socket, head);
   }
 
   /** Answers what waits, and takes nothing more; what runs can still be settled, by whoever decides then. */
-  async drain(): Promise<void> {
-    this.#isDraining = true;
-    this.#term?.drain();
-    const isAlone = this.#endpoint.replicas === 0;
-    await this.#endpoint.stop();
-    if (isAlone) return;
-    await this.flush();
-    await this.#endTerm();
-    await this.#ownership.close();
+  drain(): Promise<void> {
+    return this.#deciders.drain();
   }
 
   async close(): Promise<void> {
     await this.drain();
     for (const turn of this.#turns) clearInterval(turn);
     for (const stop of this.#stopListening) stop();
-    await this.flush();
-    await this.#endTerm();
-    await this.#ownership.close();
-    // It may have become the one only just now.
-    await this.#endTerm();
-    this.#watch.close();
-    this.#remote.close();
+    await this.#deciders.close();
   }
 
   /** Writes what was counted, and what could not be written before. */
   async flush(): Promise<void> {
-    await this.#term?.flush();
+    await this.#deciders.term?.flush();
   }
 
   /** Fulfilled when all changes that were committed before act. */
   async refreshed(): Promise<void> {
-    await Promise.all([this.#term?.catalog.refreshed(), this.#changes.refreshed()]);
+    await Promise.all([this.#deciders.term?.catalog.refreshed(), this.#changes.refreshed()]);
   }
 
   /**
@@ -282,24 +229,24 @@ export class AdmissionService {
 
   /** What this process decides with; nothing while another one decides. */
   get deciding(): Deciding | undefined {
-    if (this.#term?.owner === undefined) return undefined;
-    const { catalog, owner } = this.#term;
-    return { slots: owner.slots, catalog: catalog.state };
+    const { local, term } = this.#deciders;
+    if (local === undefined || term === undefined) return undefined;
+    return { slots: local.slots, holding: local.holding, catalog: term.catalog.state };
   }
 
-  /** What decides in this process; nothing while another one does. */
-  get #owner(): LocalOwner | undefined {
-    return this.#term?.owner;
+  /** Which process decides, and what the others are shown by it. */
+  get elsewhere(): Elsewhere {
+    return this.#deciders;
   }
 
   /** Who decides: this process, or another one, which is asked. */
   get #decider(): AdmissionOwner {
-    return this.#owner ?? this.#remote;
+    return this.#deciders.owner;
   }
 
   /** The key that a secret opens now. */
   async #keyOfSecret(principal: Principal, secret: string): Promise<string> {
-    const { activity, clock, directory, keyUsage } = this.#parts;
+    const { clock, directory, keyUsage } = this.#parts;
     const found = await directory.find(secret);
     if (found === 'MALFORMED') throw new AdmissionRefusedError(refusalFor('KEY_MALFORMED'), ['key']);
     if (found === 'NOT_FOUND' || !isWithin(principal, ownersOf(found))) throw new NotFoundError('key', ['key']);
@@ -307,35 +254,11 @@ export class AdmissionService {
     const refusal = refusalOfCredential(found, now);
     if (refusal !== undefined) {
       const reason = reasonOf(refusal);
-      activity.refused(found.tenant ?? undefined, reason);
+      await this.#decider.refused({ tenant: found.tenant && { id: found.tenant.id, name: found.tenant.name }, reason });
       throw new AdmissionRefusedError(refusalFor(reason), ['key']);
     }
     keyUsage.note(found, now, secret);
     return found.key.id;
-  }
-
-  async #begin(epoch: number): Promise<void> {
-    const { log } = this.#parts;
-    const onOutdated = (): void => {
-      if (this.#term !== term) return;
-      log.warn({ epoch }, 'another process decides about admission by now: this one gives up');
-      this.#ownership.giveUp();
-    };
-    const term = new Term(this.#parts, { epoch, onOutdated });
-    this.#term = term;
-    if (this.#isDraining) term.drain();
-    await term.begin();
-    if (term.owner !== undefined) this.#endpoint.serve({ epoch, owner: term.owner });
-  }
-
-  async #endTerm(): Promise<void> {
-    const term = this.#term;
-    this.#term = undefined;
-    try {
-      await Promise.all([term?.end(), this.#endpoint.stop()]);
-    } catch (error) {
-      this.#parts.log.error({ err: error }, 'what admission still had to write could not be ended well');
-    }
   }
 }
 

@@ -225,7 +225,9 @@ const FairshareSnapshotType = builder.objectRef<FairshareView>('FairshareSnapsho
   fields: (t) => ({
     algorithm: t.expose('algorithm', { type: FairshareAlgorithmEnum, description: 'Who shares the slots with whom.' }),
     mode: t.expose('mode', { type: FairshareModeEnum, description: 'How several processes share the slots.' }),
-    replicas: t.exposeInt('replicas', { description: 'How many processes share them.' }),
+    replicas: t.exposeInt('replicas', {
+      description: 'How many processes of the deployment are connected, this one and the one that decides among them.',
+    }),
     isReplicaAware: t.exposeBoolean('isReplicaAware', {
       description: 'Whether the processes know of each other, so that limits hold for all of them together.',
     }),
@@ -272,8 +274,10 @@ builder.queryField('fairshare', (t) =>
       pool: t.arg.string({ description: poolDescription }),
       tenant: t.arg.id({ description: tenantDescription }),
     },
-    resolve: (_parent, args, { services, principal }) =>
-      fairshareFor(services.snapshots.fairshare(), principal, readFilter(args)),
+    resolve: async (_parent, args, { services, principal }) => {
+      const filter = readFilter(args);
+      return fairshareFor(await services.snapshots.fairshare(), principal, filter);
+    },
   }),
 );
 

@@ -2,12 +2,12 @@ import type { Logger } from 'pino';
 import type { Principal } from '../../access/principal.ts';
 import { RequestError } from '../../graph/errors.ts';
 import { LiveSource } from '../../live/live-source.ts';
-import { SnapshotHub } from '../../live/snapshot-hub.ts';
+import { minIntervalBoundsMs, SnapshotHub, type SnapshotStamp } from '../../live/snapshot-hub.ts';
 import type { Timers } from '../../live/timers.ts';
 import { Ageing } from './ageing.ts';
 import { FairshareHistory, type HistoryResolution, historyResolutions } from './history.ts';
 import type { HistoryPoint } from './history-points.ts';
-import type { FairshareSnapshot, SnapshotSource, StatsSnapshot } from './snapshot.ts';
+import type { FairshareSnapshot, SnapshotCall, SnapshotFeed, SnapshotSource, StatsSnapshot } from './snapshot.ts';
 import { seesTotals } from './views.ts';
 
 declare module '../../graph/context.ts' {
@@ -47,7 +47,7 @@ const isBusy = ({ totals: { oldestWaitMs, admittedPerSecond, refusedPerSecond, s
   oldestWaitMs !== null || admittedPerSecond + refusedPerSecond + settledPerSecond > 0;
 
 /** Live fairshare and statistics, and the hour and the day before. */
-export class SnapshotService {
+export class SnapshotService implements SnapshotFeed {
   readonly #fairshare: SnapshotHub<FairshareSnapshot>;
   readonly #stats: SnapshotHub<StatsSnapshot>;
   readonly #history = new FairshareHistory();
@@ -66,9 +66,14 @@ export class SnapshotService {
     const options = { instanceId, clock, timers, onFailure };
     this.#fairshare = new SnapshotHub({
       ...options,
+      onWanted: (everyMs) => source.wanted?.('fairshare', everyMs),
       take: (stamp) => waits.seen(source.fairshare(stamp), ({ totals }) => totals.oldestWaitMs !== null),
     });
-    this.#stats = new SnapshotHub({ ...options, take: (stamp) => rates.seen(source.stats(stamp), isBusy) });
+    this.#stats = new SnapshotHub({
+      ...options,
+      onWanted: (everyMs) => source.wanted?.('stats', everyMs),
+      take: (stamp) => rates.seen(source.stats(stamp), isBusy),
+    });
     this.#stopListening = source.onChanged(() => {
       this.#fairshare.changed();
       this.#stats.changed();
@@ -76,20 +81,30 @@ export class SnapshotService {
     this.#sampleLater();
   }
 
-  fairshare(): FairshareSnapshot {
+  async fairshare(): Promise<FairshareSnapshot> {
+    await this.#parts.source.refreshed?.('fairshare');
     return this.#fairshare.current();
   }
 
-  stats(): StatsSnapshot {
+  async stats(): Promise<StatsSnapshot> {
+    await this.#parts.source.refreshed?.('stats');
     return this.#stats.current();
   }
 
-  followFairshare(minIntervalMs: number): LiveSource<FairshareSnapshot> {
+  async followFairshare(minIntervalMs: number): Promise<LiveSource<FairshareSnapshot>> {
+    await this.#parts.source.refreshed?.('fairshare');
     return new LiveSource(this.#fairshare, minIntervalMs);
   }
 
-  followStats(minIntervalMs: number): LiveSource<StatsSnapshot> {
+  async followStats(minIntervalMs: number): Promise<LiveSource<StatsSnapshot>> {
+    await this.#parts.source.refreshed?.('stats');
     return new LiveSource(this.#stats, minIntervalMs);
+  }
+
+  next({ kind, after, everyMs }: SnapshotCall, signal: AbortSignal): Promise<FairshareSnapshot | StatsSnapshot> {
+    return kind === 'fairshare'
+      ? nextOf(this.#fairshare, after, everyMs, signal)
+      : nextOf(this.#stats, after, everyMs, signal);
   }
 
   /** @throws {RequestError} when its end is before its beginning */
@@ -131,11 +146,41 @@ export class SnapshotService {
     const { timers, log } = this.#parts;
     this.#stopSampling = timers.after(historyResolutions.SECONDS.intervalMs, () => {
       this.#sampleLater();
-      try {
-        this.#history.add(this.#fairshare.current());
-      } catch (error) {
+      this.#sample().catch((error: unknown) => {
         log.error({ err: error }, 'the history of fairshare lacks a point');
-      }
+      });
     });
+  }
+
+  /** Each process keeps the history of all: it goes on when another one decides. */
+  async #sample(): Promise<void> {
+    const refreshing = this.#parts.source.refreshed?.('fairshare');
+    if (refreshing !== undefined) await refreshing;
+    const snapshot = this.#fairshare.current();
+    // What was seen before is not seen again.
+    if (snapshot.mode !== 'FALLBACK') this.#history.add(snapshot);
+  }
+}
+
+/** The next snapshot of a hub for somebody who has one. */
+async function nextOf<Snapshot extends SnapshotStamp>(
+  hub: SnapshotHub<Snapshot>,
+  after: SnapshotCall['after'],
+  everyMs: number,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const current = hub.current();
+  if (signal.aborted || after?.instanceId !== current.instanceId || after.seq !== current.seq) return current;
+  const next = Promise.withResolvers<Snapshot>();
+  const follower = hub.follow(Math.max(everyMs, minIntervalBoundsMs.from), (snapshot) => {
+    if (snapshot.seq !== after.seq) next.resolve(snapshot);
+  });
+  const giveUp = (): void => next.resolve(current);
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await next.promise;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    follower.stop();
   }
 }

@@ -4,11 +4,14 @@ import type { ShareRow } from '../fairshare/snapshot.ts';
 
 /** How several processes share the slots. */
 export const fairshareModes = {
-  LOCAL: { description: 'One process decides alone, for all of them.' },
+  LOCAL: { description: 'The process that answered decides, for all of them.' },
   SHARED: { description: 'Several processes take their slots from the same ones: limits hold for the deployment.' },
   SPLIT: { description: 'Each of several processes has its part of the slots.' },
-  DELEGATED: { description: 'Another process decides for all of them: this one has nothing to show.' },
-  FALLBACK: { description: 'As SPLIT, since what the processes share cannot be reached.' },
+  DELEGATED: { description: 'Another process decides for all of them, and this shows what that one sees.' },
+  FALLBACK: {
+    description:
+      'Another process decides and is not reached at the moment: this is what it saw last, at `asOf`, or nothing.',
+  },
 } as const;
 
 type FairshareMode = keyof typeof fairshareModes;
@@ -118,10 +121,37 @@ export interface StatsSnapshot extends SnapshotStamp {
   readonly tenants: readonly TenantActivity[];
 }
 
+/** What there are snapshots of. */
+export interface SnapshotOf {
+  readonly fairshare: FairshareSnapshot;
+  readonly stats: StatsSnapshot;
+}
+
+export type SnapshotKind = keyof SnapshotOf;
+
+/** How another process asks for the next snapshot. */
+export interface SnapshotCall<Kind extends SnapshotKind = SnapshotKind> {
+  readonly kind: Kind;
+  /** The last one that it has: the next is waited for. Null: the one of this moment. */
+  readonly after: { readonly instanceId: string; readonly seq: number } | null;
+  /** How far apart they are at least. */
+  readonly everyMs: number;
+}
+
+/** Gives snapshots to other processes. */
+export interface SnapshotFeed {
+  /** Whoever does not wait any more aborts, and is given any. */
+  next(call: SnapshotCall, signal: AbortSignal): Promise<SnapshotOf[SnapshotKind]>;
+}
+
 /** Where snapshots come from. What it returns is not changed any more. */
 export interface SnapshotSource {
   fairshare(stamp: SnapshotStamp): FairshareSnapshot;
   stats(stamp: SnapshotStamp): StatsSnapshot;
   /** Calls the listener with every change of what snapshots show; it returns at once. */
   onChanged(listener: () => void): () => void;
+  /** Fulfilled when what it gives is of this moment, which another process knows; nothing when it always is. */
+  refreshed?(kind: SnapshotKind): Promise<void> | undefined;
+  /** Told how often changes are wanted, at most; nothing: nobody follows. */
+  wanted?(kind: SnapshotKind, everyMs: number | undefined): void;
 }

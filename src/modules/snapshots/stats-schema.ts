@@ -85,7 +85,7 @@ builder.queryField('stats', (t) =>
     type: StatsSnapshotType,
     description: 'What becomes of requests now, as far as you may see it: credentials of a tenant see that tenant.',
     complexity: snapshotComplexity,
-    resolve: (_parent, _args, { services, principal }) => statsFor(services.snapshots.stats(), principal),
+    resolve: async (_parent, _args, { services, principal }) => statsFor(await services.snapshots.stats(), principal),
   }),
 );
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Scope } from '../../../src/access/scopes.ts';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
@@ -11,6 +12,12 @@ const app = await startTestApp();
 const seed = new Seed(app);
 const gate = new Gate(app.operator);
 const { admission } = app.app.services;
+const operator = {
+  kind: 'ROOT',
+  scopes: new Set<Scope>(['fairshare:totals']),
+  credentialId: 'test',
+  name: 'test',
+} as const;
 
 // Rates are over the last seconds: those of the test before are over.
 beforeEach(() => app.clock.advance(10_000));
@@ -25,6 +32,8 @@ const PictureFollow = graphql(`
       instanceId
       algorithm
       mode
+      replicas
+      isReplicaAware
       totals {
         capacity
         inFlight
@@ -418,20 +427,48 @@ describe('stats', () => {
   });
 });
 
-it('a process that does not decide shows nothing as its own, and says that another one decides', async () => {
+it('a process that does not decide shows what the one shows that does, live and in its history, and how many there are', async () => {
   const second = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
   const { keyId } = await callerOf(seed);
   const [lease = ''] = await admitted(1, { keyId });
   app.clock.advance(100);
   const following = await follow(second.app, second.operator, PictureFollow, {});
-  const { fairshareLive } = await following.next();
-  expect(fairshareLive).toMatchObject({ mode: 'DELEGATED', totals: { inFlight: 0, clusterInFlight: null }, pools: [] });
-  await following.stop();
+  const { fairshareLive: shown } = await following.next();
   const decider = await follow(app.app, app.operator, PictureFollow, {});
   const { fairshareLive: decided } = await decider.next();
-  expect(decided).toMatchObject({ mode: 'LOCAL', totals: { inFlight: 1 } });
-  expect(decided.instanceId).not.toBe(fairshareLive.instanceId);
-  await decider.stop();
+  expect(decided).toMatchObject({ mode: 'LOCAL', replicas: 2, isReplicaAware: true, totals: { inFlight: 1 } });
+  expect(shown).toEqual({ ...decided, mode: 'DELEGATED', instanceId: shown.instanceId });
+  expect(shown.instanceId).not.toBe(decided.instanceId);
+
+  // What changes is told without being asked for.
   await gate.settle(lease);
+  const nextInFlight = async () => {
+    let inFlight: number | undefined;
+    const next = following.next().then(({ fairshareLive: { totals } }) => {
+      inFlight = totals?.inFlight;
+    });
+    await eventually(() => {
+      app.clock.advance(100);
+      expect(inFlight).toBeDefined();
+    });
+    await next;
+    return inFlight;
+  };
+  await eventually(async () => expect(await nextInFlight()).toBe(0));
+  await admitted(2, { keyId });
+  await eventually(() => {
+    app.clock.advance(2_000);
+    const points = second.app.services.snapshots.history(operator, { resolution: 'SECONDS' }).points;
+    expect(points.at(-1)).toMatchObject({ inFlight: 2 });
+  });
+  await following.stop();
+  await decider.stop();
+
+  await app.app.services.snapshots.stats();
+  expect(await second.app.services.snapshots.stats()).toMatchObject({ totals: { inFlight: 2 } });
   await second.close();
+  await eventually(async () => {
+    app.clock.advance(1_000);
+    expect(await app.app.services.snapshots.fairshare()).toMatchObject({ replicas: 1 });
+  });
 });

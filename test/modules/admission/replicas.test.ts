@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import type { Scope } from '../../../src/access/scopes.ts';
 import { Prisma } from '../../../src/database/generated/client.ts';
+import { decodeId } from '../../../src/graph/ids.ts';
 import { ownerPath } from '../../../src/modules/admission/replicas/methods.ts';
 import {
   introductionOf,
@@ -21,6 +23,7 @@ const seed = new Seed(owner);
 const gate = new Gate(owner.operator);
 const other = new Gate(replica.operator);
 const { database } = owner.app;
+const operatorPrincipal = { kind: 'ROOT', scopes: new Set<Scope>(), credentialId: 'test', name: 'test' } as const;
 
 afterAll(() => {
   expect(owner.logged).toEqual([]);
@@ -95,6 +98,32 @@ describe('a process that does not decide', () => {
     expect(atReplica).toEqual(atOwner);
     expect(atReplica?.inFlight).toBeGreaterThan(0);
     await other.settle(id);
+  });
+});
+
+describe('a gateway that reports to a process that does not decide', () => {
+  it('renews its leases there, is alive, and loses them when no process hears of it any more', async () => {
+    const { silenceSeconds } = owner.config.gateways;
+    const { keyId, wanted } = await start(5);
+    const other = new Seed(replica);
+    const { id: gatewayId } = await other.gateway();
+    const lease = await gate.admit({ ...wanted, keyId, gatewayId, leaseSeconds: silenceSeconds });
+    const alive = async () => (await replica.app.services.snapshots.stats()).totals.gatewaysAlive;
+    for (let time = 0; time < 3; time += 1) {
+      owner.clock.advance(silenceSeconds * 900);
+      await other.run('gatewayHeartbeat', { gatewayId, inFlight: 1, leaseIds: [lease.id] });
+      const before = lease.expiresAt;
+      await eventually(async () => {
+        const [now] = await owner.app.services.admission.leases(operatorPrincipal, [decodeId('Lease', lease.id)]);
+        expect(now?.expiresAt).toBeGreaterThan(Date.parse(String(before)) + time * silenceSeconds * 500);
+      });
+    }
+    expect(await alive()).toBe(1);
+    await replica.app.services.gatewayHeartbeats.flush();
+    owner.clock.advance(silenceSeconds * 1_000 + 2);
+    await eventually(async () => expect(await gate.leaseIds()).not.toContain(lease.id));
+    owner.clock.advance(1_000);
+    expect(await alive()).toBe(0);
   });
 });
 

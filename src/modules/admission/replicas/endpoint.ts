@@ -4,9 +4,8 @@ import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
-import type { AdmissionOwner } from '../owner.ts';
 import { Channel } from './channel.ts';
-import { isMethodName, ownerMethods } from './methods.ts';
+import { type Answerer, isMethodName, ownerMethods } from './methods.ts';
 import { answerTo, type Introduction, readIntroduction } from './proof.ts';
 
 interface Parts {
@@ -18,9 +17,8 @@ interface Parts {
 }
 
 /** What is answered for, and in which epoch. */
-interface Served {
+interface Served extends Answerer {
   readonly epoch: number;
-  readonly owner: AdmissionOwner;
 }
 
 const maxPayloadBytes = 16 * 1_048_576;
@@ -39,7 +37,9 @@ export class ReplicaEndpoint {
   readonly #nonces = new LRUCache<string, true>({ max: noncesMax });
   readonly #connections = new Map<Channel, { readonly replica: string; readonly ended: Promise<void> }>();
   #served: Served | undefined;
-  #answering = new Set<Promise<void>>();
+  readonly #answering = new Set<Promise<void>>();
+  /** Ends those that wait for snapshots only. */
+  #stopping = new AbortController();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -57,12 +57,14 @@ export class ReplicaEndpoint {
   }
 
   serve(served: Served): void {
+    this.#stopping = new AbortController();
     this.#served = served;
   }
 
   /** Answers what was asked, and ends every connection. */
   async stop(): Promise<void> {
     this.#served = undefined;
+    this.#stopping.abort();
     const connections = [...this.#connections];
     await Promise.all(this.#answering);
     for (const [channel] of connections) channel.close();
@@ -97,10 +99,11 @@ export class ReplicaEndpoint {
     this.#sockets.off('headers', addAnswer);
   }
 
-  #connect(socket: WebSocket, { from }: Introduction, { owner }: Served): void {
+  #connect(socket: WebSocket, { from }: Introduction, answerer: Answerer): void {
     const { log, onReplicasChanged } = this.#parts;
     const ended = Promise.withResolvers<void>();
     const underWay = new Map<number, AbortController>();
+    const stopping = this.#stopping.signal;
     const channel = new Channel(socket, {
       log,
       onMessage: (message) => {
@@ -111,7 +114,8 @@ export class ReplicaEndpoint {
         }
         const controller = new AbortController();
         underWay.set(id, controller);
-        const answering = this.#answer(owner, name, argument, controller.signal)
+        const signal = name === 'snapshot' ? AbortSignal.any([controller.signal, stopping]) : controller.signal;
+        const answering = this.#answer(answerer, name, argument, signal)
           .then((answer) => channel.send([id, ...answer]))
           .finally(() => {
             underWay.delete(id);
@@ -131,11 +135,11 @@ export class ReplicaEndpoint {
     onReplicasChanged();
   }
 
-  async #answer(owner: AdmissionOwner, name: string, argument: unknown, signal: AbortSignal) {
+  async #answer(answerer: Answerer, name: string, argument: unknown, signal: AbortSignal) {
     try {
       if (!isMethodName(name)) throw new TypeError(`There is no method ${name}.`);
       // Made by the method of the same name, in a process that speaks the same version.
-      return ['answer', (await ownerMethods[name](owner, argument as never, signal)) ?? null];
+      return ['answer', (await ownerMethods[name](answerer, argument as never, signal)) ?? null];
     } catch (error) {
       this.#parts.log.error({ err: error, method: name }, 'what another server asked could not be answered');
       return ['failure', error instanceof Error ? error.message : String(error)];

@@ -1,3 +1,4 @@
+import type { SnapshotCall, SnapshotFeed } from '../../snapshots/snapshot.ts';
 import type {
   AdmissionOwner,
   AdmitCall,
@@ -8,6 +9,7 @@ import type {
   LeaseListCall,
   LimitTarget,
   NearestLimitsCall,
+  RefusedCall,
   RenewCall,
   SettleCall,
 } from '../owner.ts';
@@ -15,24 +17,32 @@ import type {
 /** Where the processes of a deployment connect to the one that decides. Whoever speaks otherwise connects elsewhere. */
 export const ownerPath = '/internal/admission/v1';
 
-type Method = (owner: AdmissionOwner, argument: never, signal: AbortSignal) => Promise<unknown>;
+/** What answers. */
+export interface Answerer {
+  readonly owner: AdmissionOwner;
+  readonly feed: SnapshotFeed;
+}
+
+type Method = (answerer: Answerer, argument: never, signal: AbortSignal) => Promise<unknown>;
 
 /** What can be asked of the one that decides, each with one argument. */
 export const ownerMethods = {
-  admit: (owner, call: AdmitCall, signal) => owner.admit(call, signal),
-  renew: (owner, call: RenewCall) => owner.renew(call),
-  settle: (owner, call: SettleCall) => owner.settle(call),
-  cancel: (owner, call: CancelCall) => owner.cancel(call),
-  heard: (owner, heartbeat: HeldByGateway) => owner.heard(heartbeat),
-  explain: (owner, call: ExplainCall) => owner.explain(call),
-  effectiveLimits: (owner, target: LimitTarget) => owner.effectiveLimits(target),
-  nearestLimits: (owner, call: NearestLimitsCall) => owner.nearestLimits(call),
-  queuedRequest: (owner, { caller, requestId }: { readonly caller: Caller; readonly requestId: string }) =>
+  admit: ({ owner }, call: AdmitCall, signal) => owner.admit(call, signal),
+  renew: ({ owner }, call: RenewCall) => owner.renew(call),
+  settle: ({ owner }, call: SettleCall) => owner.settle(call),
+  cancel: ({ owner }, call: CancelCall) => owner.cancel(call),
+  heard: ({ owner }, heartbeat: HeldByGateway) => owner.heard(heartbeat),
+  explain: ({ owner }, call: ExplainCall) => owner.explain(call),
+  effectiveLimits: ({ owner }, target: LimitTarget) => owner.effectiveLimits(target),
+  nearestLimits: ({ owner }, call: NearestLimitsCall) => owner.nearestLimits(call),
+  queuedRequest: ({ owner }, { caller, requestId }: { readonly caller: Caller; readonly requestId: string }) =>
     owner.queuedRequest(caller, requestId),
-  leasesOf: (owner, { caller, ids }: { readonly caller: Caller; readonly ids: readonly string[] }) =>
+  leasesOf: ({ owner }, { caller, ids }: { readonly caller: Caller; readonly ids: readonly string[] }) =>
     owner.leasesOf(caller, ids),
-  leaseList: (owner, call: LeaseListCall) => owner.leaseList(call),
-  figures: (owner, _nothing: null) => owner.figures(),
+  leaseList: ({ owner }, call: LeaseListCall) => owner.leaseList(call),
+  figures: ({ owner }, _nothing: null) => owner.figures(),
+  refused: ({ owner }, call: RefusedCall) => owner.refused(call),
+  snapshot: ({ feed }, call: SnapshotCall, signal) => feed.next(call, signal),
 } as const satisfies Readonly<Record<string, Method>>;
 
 type Methods = typeof ownerMethods;

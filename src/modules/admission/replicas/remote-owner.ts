@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { RequestError } from '../../../graph/errors.ts';
+import type { SnapshotCall, SnapshotKind, SnapshotOf } from '../../snapshots/snapshot.ts';
 import { unavailable } from '../answers.ts';
 import type {
   AdmissionOwner,
@@ -19,6 +20,7 @@ import type {
   LiveFigures,
   NearestLimitsCall,
   QueuedRequestView,
+  RefusedCall,
   RenewAnswer,
   RenewCall,
   SettleAnswer,
@@ -35,6 +37,8 @@ interface Parts {
   readonly log: Logger;
   /** Called when the one that decides was not reached, or is gone. */
   readonly onUnreachable: () => void;
+  /** Called when it is reached, after it was not. */
+  readonly onReached: () => void;
 }
 
 const notReached = unavailable('Another server decides, and is not reached at the moment. Try again.');
@@ -48,6 +52,7 @@ export class RemoteOwner implements AdmissionOwner {
   #address: OwnerAddress | undefined;
   #connection: OwnerConnection | undefined;
   #attempts = 0;
+  #isReached = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
@@ -63,6 +68,7 @@ export class RemoteOwner implements AdmissionOwner {
     clearTimeout(this.#retry);
     const connection = this.#connection;
     this.#connection = undefined;
+    this.#isReached = false;
     connection?.close();
     this.#connected();
   }
@@ -124,6 +130,26 @@ export class RemoteOwner implements AdmissionOwner {
     return orNotReady(this.#ask('figures', null));
   }
 
+  /** Of one that nobody is told of, the statistics know nothing. */
+  async refused(call: RefusedCall): Promise<void> {
+    try {
+      await this.#ask('refused', call);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+    }
+  }
+
+  /** The next snapshot. @throws {UnreachableError} */
+  async snapshot<Kind extends SnapshotKind>(call: SnapshotCall<Kind>, signal?: AbortSignal) {
+    // As it was asked for.
+    return (await this.#ask('snapshot', call, signal)) as SnapshotOf[Kind];
+  }
+
+  /** Whether the one that decides is another one, and is reached. */
+  get isReached(): boolean {
+    return this.#isReached;
+  }
+
   async #ask<Name extends MethodName>(name: Name, argument: ArgumentOf<Name>, signal?: AbortSignal) {
     const connection = this.#connected();
     if (connection === undefined) throw new UnreachableError('Nobody is known to decide.');
@@ -144,7 +170,10 @@ export class RemoteOwner implements AdmissionOwner {
     this.#connection = connection;
     connection.opened.then(
       () => {
+        if (this.#connection !== connection) return;
         this.#attempts = 0;
+        this.#isReached = true;
+        this.#parts.onReached();
       },
       () => undefined,
     );
@@ -154,6 +183,7 @@ export class RemoteOwner implements AdmissionOwner {
   #ended(connection: OwnerConnection): void {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
+    this.#isReached = false;
     const delayMs = reconnectAfterMs[Math.min(this.#attempts, reconnectAfterMs.length - 1)];
     this.#attempts += 1;
     this.#retry = setTimeout(() => this.#connected(), delayMs).unref();
