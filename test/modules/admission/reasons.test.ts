@@ -175,6 +175,9 @@ it.each(admissionReasons)('a request is refused with %s, and says whether a limi
     code: reason,
     message: expect.stringMatching(/^\S.*\.$/),
     limit: namesLimit.has(reason) ? { name: expect.any(String) } : null,
+    // All of these ask for more than there can be, but for those that may find room later.
+    retryable: reason === 'QUEUE_FULL' || reason === 'QUEUE_TIMEOUT',
+    permanent: namesLimit.has(reason) && reason !== 'QUEUE_FULL',
   });
   await after?.();
 });
