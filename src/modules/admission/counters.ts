@@ -67,6 +67,19 @@ export class Counters {
     await this.#write(this.#part);
   }
 
+  /** Forgets counters that count for nothing any more, here and where they are kept. */
+  async sweep(now: number): Promise<void> {
+    // What could not be written would be forgotten before it is written again.
+    if (this.isWriting) return;
+    const { database, ledger } = this.#parts;
+    const forgotten = ledger.sweep(now);
+    if (forgotten.length === 0) return;
+    // One that counts again by then has another end, whoever is first.
+    await database.prisma.limitCounter.deleteMany({
+      where: { key: { in: forgotten }, expiresAt: { lte: new Date(now) } },
+    });
+  }
+
   #write(atMost: number): Promise<void> {
     const { ledger, store, log } = this.#parts;
     const changed = ledger.takeChanged(atMost);

@@ -13,14 +13,12 @@ import type { Caller, CancelAnswer, CancelCall, Cancellation, SettleAnswer, Sett
 import type { Records } from './records.ts';
 import { lateFigures, settledRecord, unsettledRecord } from './settlement.ts';
 import type { Slots } from './slots.ts';
-import type { AdmissionStore } from './store.ts';
 
 interface Parts {
   readonly holding: Holding;
   readonly slots: Slots;
   readonly ledger: Ledger;
   readonly records: Records;
-  readonly store: AdmissionStore;
   readonly catalog: () => CatalogState;
   readonly clock: Clock;
   readonly activity: Activity;
@@ -30,12 +28,16 @@ interface Parts {
 /** What ended lately, so that a repetition is answered as the first time, and late figures correct what was counted. */
 const endedMax = 20_000;
 
+interface Cancelled {
+  readonly credentialId: string;
+  readonly cancellation: Cancellation;
+  readonly leaseId: string | null;
+}
+
 /** Ends leases, each once: settled, given back, or expired. */
 export class Ending {
   readonly #parts: Parts;
-  readonly #cancelled = new LRUCache<string, { readonly credentialId: string; readonly cancellation: Cancellation }>({
-    max: endedMax,
-  });
+  readonly #cancelled = new LRUCache<string, Cancelled>({ max: endedMax });
   readonly #expired = new LRUCache<string, Reservation>({ max: endedMax });
 
   constructor(parts: Parts) {
@@ -70,20 +72,21 @@ export class Ending {
 
   /** Cancels what does not wait: gives a slot back that is held, and says what became of one that is not. */
   async cancel({ caller, leaseId, requestId }: CancelCall): Promise<CancelAnswer> {
-    const { holding, records, store } = this.#parts;
+    const { holding, records } = this.#parts;
     const name = leaseId ?? requestKey(caller, requestId ?? '');
     const held = leaseId === null ? holding.ofRequest(name) : holding.ofCaller(caller, leaseId);
     try {
       if (held !== undefined) {
         this.release(held);
         for (const each of [held.row.id, requestKey(caller, held.row.requestId)]) {
-          this.noteCancelled(each, caller, 'RELEASED');
+          this.noteCancelled(each, caller, 'RELEASED', held.row.id);
         }
-        await store.release(held.row.id);
+        await records.release(held.row.id);
         return { outcome: 'CANCELLED', cancellation: 'RELEASED' };
       }
       const before = this.#cancelled.get(name);
       if (before?.credentialId === caller.credentialId) {
+        if (before.leaseId !== null) await records.released(before.leaseId);
         return { outcome: 'CANCELLED', cancellation: before.cancellation };
       }
       const record = leaseId === null ? undefined : await records.find(leaseId);
@@ -94,9 +97,14 @@ export class Ending {
     return leaseId === null ? requestNotFound : leaseNotFound;
   }
 
-  /** Has the same be answered when it is cancelled again. */
-  noteCancelled(name: string, { credentialId }: Caller, cancellation: Cancellation): void {
-    this.#cancelled.set(name, { credentialId, cancellation });
+  /** Has the same be answered when it is cancelled again. @param leaseId of one that was held */
+  noteCancelled(
+    name: string,
+    { credentialId }: Caller,
+    cancellation: Cancellation,
+    leaseId: string | null = null,
+  ): void {
+    this.#cancelled.set(name, { credentialId, cancellation, leaseId });
   }
 
   /** Gives everything back. */

@@ -315,9 +315,7 @@ export class LocalOwner implements AdmissionOwner {
     }
     if (attempt.isAbandoned) {
       this.#ending.release(held);
-      store.release(attempt.id).catch((error: unknown) => {
-        this.#parts.log.warn({ err: error }, 'a lease that nobody wanted any more could not be removed; it expires');
-      });
+      this.records.releaseUnasked(attempt.id);
       return this.#refuse(refusalFor('CANCELLED'), wish.party.identity.tenant);
     }
     return { outcome: 'ADMITTED', lease: viewOf(held.row) } as const;

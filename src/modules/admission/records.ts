@@ -19,10 +19,12 @@ interface Pending {
 
 const { sql } = Prisma;
 
-/** The records of what has ended: what could not be written waits, and is tried again until it is. */
+/** What is kept of leases that have ended: what could not be written waits, and is tried again until it is. */
 export class Records {
   readonly #parts: Parts;
   readonly #pending = new Map<string, Pending>();
+  /** Of leases that used nothing, those whose rows are still to be removed. */
+  readonly #releases = new Map<string, Promise<void> | undefined>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -37,6 +39,26 @@ export class Records {
     const pending: Pending = { record, writing: undefined };
     this.#pending.set(record.id, pending);
     return this.#write(pending);
+  }
+
+  /**
+   * Removes what is kept of a lease that used nothing.
+   *
+   * @throws {NotWrittenError} when it is not known whether it was removed; it is tried again by itself
+   */
+  release(leaseId: string): Promise<void> {
+    const removing = this.#parts.store.release(leaseId);
+    this.#releases.set(leaseId, removing);
+    removing.then(
+      () => this.#releases.delete(leaseId),
+      () => this.#releases.set(leaseId, undefined),
+    );
+    return removing;
+  }
+
+  /** Fulfilled when nothing is kept of a lease that was released. @throws {NotWrittenError} as `release` */
+  async released(leaseId: string): Promise<void> {
+    if (this.#releases.has(leaseId)) await (this.#releases.get(leaseId) ?? this.release(leaseId));
   }
 
   /** The record of this id, which may be on its way. @throws {NotWrittenError} when that could not be written */
@@ -59,6 +81,16 @@ export class Records {
         });
       }
     }
+    for (const [leaseId, removing] of this.#releases) {
+      if (removing === undefined) this.releaseUnasked(leaseId);
+    }
+  }
+
+  /** Has it removed whether or not anybody waits for it. */
+  releaseUnasked(leaseId: string): void {
+    this.release(leaseId).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, 'a lease that was given back could not be removed yet');
+    });
   }
 
   #write(pending: Pending): Promise<Settled> {

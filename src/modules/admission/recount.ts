@@ -63,7 +63,9 @@ export async function recounted(
       const { key } = counter;
       const owner = outdated.has(key) ? ownerOf(key) : undefined;
       if (owner === undefined) return counter;
-      const state = countedState.parse(counter.state);
+      const { data: state } = countedState.safeParse(counter.state);
+      // What cannot be read is said where it is restored.
+      if (state === undefined) return counter;
       const again = async (part: PackedTally | undefined, epochOf: (taken: Taken) => number | null) => {
         if (part === undefined) return undefined;
         let { tokens, costNanoUsd } = await usedSince(database, owner, part.epoch);

@@ -98,8 +98,9 @@ export class Term {
     const owner = this.#owner;
     if (owner === undefined) return;
     owner.records.retry();
-    // What could not be written would be forgotten before it is written again.
-    if (!owner.counters.isWriting) owner.ledger.sweep(this.#parts.clock.now().getTime());
+    owner.counters.sweep(this.#parts.clock.now().getTime()).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, 'counters that count for nothing any more could not be removed');
+    });
   }
 
   /** Decides nothing any more. What waits is to be asked for again, of whoever decides now. */

@@ -221,10 +221,10 @@ export class Ledger {
    * Looks at so many owners, from where the last call stopped, and forgets those whose use is over or was given back.
    * Changes are written first: otherwise what was given back would be used again after a restart.
    *
-   * @returns how many were forgotten
+   * @returns the names of those that were forgotten
    */
-  sweep(now: number, atMost = 1_000): number {
-    let forgotten = 0;
+  sweep(now: number, atMost = 1_000): string[] {
+    const forgotten: string[] = [];
     for (let looked = 0; looked < atMost; looked++) {
       this.#sweeping ??= this.#owners.values();
       const { value: counters, done } = this.#sweeping.next();
@@ -235,7 +235,7 @@ export class Ledger {
       const { lastEnd } = counters;
       if (lastEnd === null || lastEnd > now || this.#changed.has(counters)) continue;
       this.forget(counters.key);
-      forgotten += 1;
+      forgotten.push(counters.key);
     }
     return forgotten;
   }
