@@ -97,11 +97,13 @@ it('kill -9 under load loses no settlement that was acknowledged and doubles non
       limit: { name, used: used[0]?.tokens },
     });
   }
-  for (const id of admitted) {
-    const answer = await next.settle(id);
-    expect(answer).toMatchObject({ usageRecord: { id: expect.any(String), settlement: 'SETTLED' } });
-    if (settled.has(id)) expect(answer).toMatchObject({ isRepeated: true });
-  }
+  await Promise.all(
+    Array.from(admitted, async (id) => {
+      const answer = await next.settle(id);
+      expect(answer).toMatchObject({ usageRecord: { id: expect.any(String), settlement: 'SETTLED' } });
+      if (settled.has(id)) expect(answer).toMatchObject({ isRepeated: true });
+    }),
+  );
   const { rows } = await client.query<{ id: string }>('SELECT id FROM usage_record');
   const recorded = rows.map(({ id }) => id);
   expect(new Set(recorded).size).toBe(recorded.length);
