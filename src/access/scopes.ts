@@ -83,6 +83,11 @@ export const scopeRegistry = {
       'Have requests admitted, and say what they used; who belongs to a tenant, product or engine admits for the keys of that.',
     kinds: [...tenant, 'PRODUCT', 'ENGINE', 'GATEWAY'],
   },
+  'limits:read': {
+    description:
+      'See where limits stand, and what would become of a request; product, engine and user keys see those of their own.',
+    kinds: [...tenant, 'PRODUCT', 'USER', 'ENGINE'],
+  },
   'gateways:read': { description: 'Read gateways: which are there, and what they run.', kinds: tenant },
   'gateways:write': { description: 'Deregister gateways that somebody else registered.', kinds: tenant },
   'gateways:report': {
@@ -166,12 +171,13 @@ export const scopeTemplates = {
       'keys:write',
       'keys:verify',
       'usage:read',
+      'limits:read',
       'requests:admit',
     ],
   },
   engine_runtime: {
     description: 'What an engine does with its own key.',
-    scopes: ['engines:read', 'engines:report', 'keys:verify', 'usage:read', 'requests:admit'],
+    scopes: ['engines:read', 'engines:report', 'keys:verify', 'usage:read', 'limits:read', 'requests:admit'],
   },
   gateway: {
     description: 'What a gateway does.',
@@ -195,6 +201,7 @@ export const scopeTemplates = {
       'keys:write',
       'registry:read',
       'usage:read',
+      'limits:read',
       'cloud:inference',
       'catalog:read',
       'models:read',
@@ -216,6 +223,7 @@ export const scopeTemplates = {
       'keys:write',
       'registry:read',
       'usage:read',
+      'limits:read',
       'cloud:inference',
       'catalog:read',
       'models:read',

@@ -46,12 +46,12 @@ export const UserErrorInterface = builder.interfaceRef<UserError>('UserError').i
 });
 
 /**
- * An error as the value of a field of type `UserError`. A bare one would be taken as the failure of the field; this is
+ * An error as the value of a field of type `UserError` or of its own. A bare one would be taken as the failure of the field; this is
  * how the errors plugin gives those of commands.
  */
-export const errorValue = (error: UserError): UserError =>
+export const errorValue = <Failure extends UserError>(error: Failure): Failure =>
   // The proxy is the error in all but its prototype; the plugin does not say so in its types.
-  createErrorProxy(error, error.constructor, { wrapped: true }) as UserError;
+  createErrorProxy(error, error.constructor, { wrapped: true }) as Failure;
 
 const ValidationIssueType = builder.objectRef<ValidationIssue>('ValidationIssue').implement({
   description: 'One rule that an input breaks.',

@@ -67,6 +67,10 @@ export function encodeId(type: NodeType, uuid: string): string {
   return id;
 }
 
+/** The same for a row that may not be there; nothing has a type that is not given. */
+export const encodeOptionalId = (type: NodeType | undefined, uuid: string | null): string | null =>
+  type === undefined || uuid === null ? null : encodeId(type, uuid);
+
 /** What is wrong with an id that a caller gave. */
 export class IdProblem extends Error {
   override readonly name = 'IdProblem';

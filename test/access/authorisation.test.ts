@@ -119,18 +119,18 @@ describe('the scopes of this graph', () => {
       ]);
     expect(Object.fromEntries(held)).toMatchInlineSnapshot(`
       {
-        "a key of kind ADMIN": "apps:read apps:write audit:read capacity:read capacity:write engines:admit engines:read engines:report engines:write fairshare:read fairshare:write gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write peppers:read peppers:write products:read products:register products:write registry:read registry:write requests:admit stats:read teams:read teams:write tenants:read tenants:write usage:read users:read users:write",
+        "a key of kind ADMIN": "apps:read apps:write audit:read capacity:read capacity:write engines:admit engines:read engines:report engines:write fairshare:read fairshare:write gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write limits:read peppers:read peppers:write products:read products:register products:write registry:read registry:write requests:admit stats:read teams:read teams:write tenants:read tenants:write usage:read users:read users:write",
         "a key of kind APP": "apps:read registry:read",
-        "a key of kind ENGINE": "engines:read engines:report keys:verify registry:read requests:admit usage:read",
+        "a key of kind ENGINE": "engines:read engines:report keys:verify limits:read registry:read requests:admit usage:read",
         "a key of kind GATEWAY of a tenant": "engines:read engines:report gateways:report keys:report keys:verify registry:read requests:admit tenants:read",
         "a key of kind GATEWAY of the deployment": "engines:read engines:report gateways:report keys:report keys:verify registry:read requests:admit tenants:read",
-        "a key of kind PRODUCT": "engines:admit engines:read engines:report engines:write keys:read keys:verify keys:write products:read registry:read requests:admit usage:read",
+        "a key of kind PRODUCT": "engines:admit engines:read engines:report engines:write keys:read keys:verify keys:write limits:read products:read registry:read requests:admit usage:read",
         "a key of kind PUBLISHABLE": "",
-        "a key of kind TENANT": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write products:read products:write registry:read requests:admit stats:read teams:read teams:write tenants:read usage:read users:read users:write",
-        "a key of kind USER": "keys:read keys:write registry:read teams:read usage:read users:read",
-        "a login as admin": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write products:read products:write registry:read requests:admit stats:read teams:read teams:write tenants:read usage:read users:read users:write",
-        "a login as member": "keys:read keys:write registry:read teams:read tenants:read usage:read users:read",
-        "a login as viewer": "apps:read audit:read engines:read fairshare:read gateways:read keys:read products:read registry:read stats:read teams:read tenants:read usage:read users:read",
+        "a key of kind TENANT": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write limits:read products:read products:write registry:read requests:admit stats:read teams:read teams:write tenants:read usage:read users:read users:write",
+        "a key of kind USER": "keys:read keys:write limits:read registry:read teams:read usage:read users:read",
+        "a login as admin": "apps:read apps:write audit:read engines:admit engines:read engines:report engines:write fairshare:read gateways:read gateways:report gateways:write keys:read keys:report keys:verify keys:write limits:read products:read products:write registry:read requests:admit stats:read teams:read teams:write tenants:read usage:read users:read users:write",
+        "a login as member": "keys:read keys:write limits:read registry:read teams:read tenants:read usage:read users:read",
+        "a login as viewer": "apps:read audit:read engines:read fairshare:read gateways:read keys:read limits:read products:read registry:read stats:read teams:read tenants:read usage:read users:read",
       }
     `);
   });

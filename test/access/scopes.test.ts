@@ -111,14 +111,11 @@ async function isRefused(caller: Client, field: Guarded): Promise<boolean> {
   const isOfRoot = isRoot(field.type);
   const kind = isOfRoot ? field.type.name.toLowerCase() : 'query';
   const parent = isOfRoot ? undefined : await reach(field.type.name);
-  const inner = `... on ${field.type.name} { ${text} }`;
-  const rows = parent?.rows === undefined ? inner : `${parent.rows} { ${inner} }`;
-  const body = parent === undefined ? text : `${parent.field} { ${rows} }`;
+  const body = parent === undefined ? text : parent.around(`... on ${field.type.name} { ${text} }`);
   const all = parent?.nodeId === undefined ? declared : [...declared, '$nodeId: ID!'];
   const parentheses = all.length === 0 ? '' : `(${all.join(', ')})`;
   const query = `${kind} ${parentheses} { ${body} }`;
-  const below = parent?.rows === undefined ? [] : [parent.rows, 0];
-  const path = parent === undefined ? [field.field.name] : [parent.field.split('(')[0], ...below, field.field.name];
+  const path = [...(parent?.path ?? []), field.field.name];
   const given = parent?.nodeId === undefined ? variables : { ...variables, nodeId: parent.nodeId };
 
   const answer = await send(caller, query, given);
@@ -170,14 +167,44 @@ const inSnapshots: Readonly<Record<string, readonly [root: string, rows: string]
   TenantActivity: ['stats', 'tenants'],
 };
 
+/** A way from the root to an object of a type. */
+interface Reached {
+  readonly path: readonly (string | number)[];
+  /** The fields on the way, with these inside of the last. */
+  readonly around: (inner: string) => string;
+  readonly nodeId?: string;
+}
+
+/** Answers that have objects without ids further below. */
+const below: Readonly<Record<string, () => Promise<Reached>>> = {
+  LimitOwner: async () => ({
+    path: ['effectiveLimits', 'limits', 0, 'binding', 'owner'],
+    around: (inner) =>
+      `effectiveLimits(for: $nodeId) { ... on EffectiveLimits { limits { binding { owner { ${inner} } } } } }`,
+    nodeId: (await seed.tenant({ limits: { requestsPerMinute: 1 } })).id,
+  }),
+  AdmissionFairness: async () => ({
+    path: ['explainAdmission', 'fairness'],
+    around: (inner) =>
+      `explainAdmission(input: { keyId: $nodeId, model: "any", estimatedInputTokens: 1, estimatedOutputTokens: 1 }) {
+        ... on AdmissionExplanation { fairness { ${inner} } }
+      }`,
+    nodeId: (await seed.key()).id,
+  }),
+};
+
 /** The field of the root that leads to an object of a type. */
-async function reach(
-  type: string,
-): Promise<{ readonly field: string; readonly rows?: string; readonly nodeId?: string }> {
+async function reach(type: string): Promise<Reached> {
+  const further = await below[type]?.();
+  if (further !== undefined) return further;
   const inSnapshot = inSnapshots[type];
-  if (inSnapshot !== undefined) return { field: inSnapshot[0], rows: inSnapshot[1] };
+  if (inSnapshot !== undefined) {
+    const [root, rows] = inSnapshot;
+    return { path: [root, rows, 0], around: (inner) => `${root} { ${rows} { ${inner} } }` };
+  }
   const field = withoutId[type];
-  return field === undefined ? { field: 'node(id: $nodeId)', nodeId: await existing(type) } : { field };
+  if (field !== undefined) return { path: [field.split('(')[0] ?? ''], around: (inner) => `${field} { ${inner} }` };
+  return { path: ['node'], around: (inner) => `node(id: $nodeId) { ${inner} }`, nodeId: await existing(type) };
 }
 
 const makers: Readonly<Record<string, () => Promise<string>>> = {

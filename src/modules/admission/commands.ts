@@ -6,6 +6,7 @@ import { UsageAdmissionEnum, UsageRecord } from '../usage/schema.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
 import { admitRequestRules, cancelRequestRules, renewLeaseRules, settleRequestRules } from './input.ts';
 import { admitFields, cancelFields, renewFields, settleFields } from './inputs.ts';
+import { LimitUse } from './limit-schema.ts';
 import { cancellations } from './owner.ts';
 import { Lease } from './schema.ts';
 
@@ -26,6 +27,7 @@ runtimeCommand({
   errors: [AdmissionRefusedError, NotFoundError, AdmissionUnavailableError],
   run: async ({ admission }, { principal, connection }, input) => ({
     lease: await admission.admit(principal, input, connection?.closed),
+    userExternalId: input.userExternalId ?? null,
   }),
   payload: (t) => ({
     lease: t.expose('lease', { type: Lease, description: 'The slot. Settle it when the request has ended.' }),
@@ -37,6 +39,15 @@ runtimeCommand({
       type: UsageAdmissionEnum,
       description: 'How it came to its slot.',
       resolve: ({ lease }) => lease.admission,
+    }),
+    remaining: t.field({
+      type: [LimitUse],
+      nullable: true,
+      description:
+        'What is left with this request: of each limit that anybody sets whom it is for, the layer with the least left. Gateways make their X-RateLimit headers of it: of REQUESTS_PER_MINUTE and TOKENS_PER_MINUTE, `limit`, `remaining`, and `resetAt` less the time of now. Looked up when it is selected; null: it could not be at the moment.',
+      complexity: { field: 1, multiplier: 1 },
+      resolve: ({ lease, userExternalId }, _args, { services }) =>
+        services.admission.explanations.nearestLimits({ keyId: lease.keyId, userExternalId }),
     }),
   }),
 });

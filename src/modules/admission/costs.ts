@@ -1,4 +1,5 @@
 import { Prisma } from '../../database/generated/client.ts';
+import type { Amounts } from '../limits/ledger/reservation.ts';
 import { type PriceColumn, type PricesRow, priceColumns } from '../models/prices.ts';
 
 /** Prices as integers: prices have twelve digits after the point, so that sums of them are exact. */
@@ -48,6 +49,19 @@ export function costOf(prices: PicoPrices, { images = 0, audioSeconds = 0, chara
 
 /** In nano-dollars, which limits are counted in; rounded up, so that what costs something counts. */
 export const nanoOf = (pico: bigint): bigint => (pico + picoPerNano - 1n) / picoPerNano;
+
+/** What a request takes of limits, as it is estimated. */
+export function amountsOf(
+  given: { readonly estimatedInputTokens: number; readonly estimatedOutputTokens: number },
+  model: { readonly prices: PicoPrices } | undefined,
+): Amounts {
+  const estimate = { inputTokens: given.estimatedInputTokens, outputTokens: given.estimatedOutputTokens };
+  return {
+    requests: 1,
+    tokens: given.estimatedInputTokens + given.estimatedOutputTokens,
+    costNanoUsd: nanoOf(costOf(model?.prices ?? noPrices, estimate)),
+  };
+}
 
 /** In dollars, exactly. */
 export function usdOf(pico: bigint): Prisma.Decimal {

@@ -40,6 +40,24 @@ export class Counters {
     return Promise.all(unknown.map((use) => this.#seed(use, timeZone, now)));
   }
 
+  /** The ledger as it would be for a request that meets these limits: without a word to the one that counts. */
+  foreseen(stack: LayerStack, now: number): Ledger | Promise<Ledger> {
+    const { ledger } = this.#parts;
+    const unknown = stack.layers.some(countsPast) ? ledger.unknown(stack, now) : [];
+    return unknown.length === 0 ? ledger : this.#foreseen(stack, unknown, now);
+  }
+
+  async #foreseen(stack: LayerStack, unknown: readonly UnknownUse[], now: number): Promise<Ledger> {
+    const { database } = this.#parts;
+    const uses = await Promise.all(
+      unknown.map(async (use) => [use, await usedSince(database, use.layer.owner, use.since)] as const),
+    );
+    // Only now: requests were admitted meanwhile.
+    const copy = this.#parts.ledger.copyOf(stack);
+    for (const [use, used] of uses) copy.seed(use, used, stack.timeZone, now);
+    return copy;
+  }
+
   /** Whether something is being written. */
   get isWriting(): boolean {
     return this.#writing !== undefined;

@@ -2,9 +2,20 @@ import { isWithin } from '../../access/visibility.ts';
 import { speaksFor } from '../gateways/heartbeats.ts';
 import type { KeyDirectory } from '../keys/directory.ts';
 import type { KeyIdentity } from '../keys/record.ts';
-import { type Refusal as KeyRefusal, refusalOfIdentity, refusalOfPlace } from '../keys/verification.ts';
+import {
+  type Refusal as KeyRefusal,
+  refusalOfApp,
+  refusalOfEngine,
+  refusalOfKey,
+  refusalOfPlace,
+  refusalOfProduct,
+  refusalOfSchedule,
+  refusalOfTenant,
+  refusalOfUser,
+} from '../keys/verification.ts';
 import type { NamedTenant } from './activity.ts';
 import { type CatalogModel, type CatalogState, modelNamed } from './catalog.ts';
+import type { AdmissionCheckName } from './explanation.ts';
 import type { AdmitCall, Caller, NotFound, Place } from './owner.ts';
 import { type Party, partyOf } from './parties.ts';
 import { type AdmissionReason, isAdmissionReason, type RefusalView, refusalFor } from './refusals.ts';
@@ -40,8 +51,8 @@ const keyReasons: Readonly<Partial<Record<KeyRefusal, AdmissionReason>>> = {
 };
 
 /** The refusal of a key, as a reason not to admit. */
-export function reasonOf(refusal: KeyRefusal): AdmissionReason {
-  const reason = keyReasons[refusal] ?? refusal;
+export function reasonOf(refusal: KeyRefusal | 'MODEL_DISABLED'): AdmissionReason {
+  const reason = refusal === 'MODEL_DISABLED' ? refusal : (keyReasons[refusal] ?? refusal);
   if (isAdmissionReason(reason)) return reason;
   throw new Error(`${refusal} is no reason not to admit.`);
 }
@@ -55,23 +66,85 @@ export const ownersOf = ({ tenant, user, product, engine, app }: KeyIdentity) =>
   appId: app?.id ?? null,
 });
 
-/** Why a request is not admitted, whatever limits and slots there are; asked again of one that waited. */
-export function refusalOfWish({ party, place, model, modelName }: Wish, now: Date): RefusalView | undefined {
-  const { identity, user } = party;
-  const refusal = refusalOfIdentity(identity, now);
-  if (refusal !== undefined) return refusalFor(reasonOf(refusal));
-  if (user?.status === 'DEACTIVATED') return refusalFor('USER_DEACTIVATED');
-  const misplaced = place === null ? undefined : refusalOfPlace(identity, place);
-  if (misplaced !== undefined) return refusalFor(reasonOf(misplaced));
-  if (!identity.key.scopes.has('cloud:inference')) return refusalFor('INSUFFICIENT_SCOPE');
+/** One of the things that are looked at whatever limits and slots there are. */
+interface WishCheck {
+  readonly check: AdmissionCheckName;
+  readonly appliesTo: (wish: Wish) => boolean;
+  readonly refusalOf: (wish: Wish, now: Date) => KeyRefusal | 'MODEL_DISABLED' | undefined;
+}
+
+const always = (): boolean => true;
+
+/** In this order. */
+export const wishChecks: readonly WishCheck[] = [
+  { check: 'KEY', appliesTo: always, refusalOf: ({ party }, now) => refusalOfKey(party.identity, now) },
+  { check: 'TENANT', appliesTo: always, refusalOf: ({ party }) => refusalOfTenant(party.identity) },
+  { check: 'SCHEDULE', appliesTo: always, refusalOf: ({ party }, now) => refusalOfSchedule(party.identity, now) },
+  { check: 'USER', appliesTo: ({ party }) => party.user !== null, refusalOf: ({ party }) => refusalOfUser(party.user) },
+  {
+    check: 'APP',
+    appliesTo: ({ party }) => party.identity.app !== null,
+    refusalOf: ({ party }) => refusalOfApp(party.identity),
+  },
+  {
+    check: 'PRODUCT',
+    appliesTo: ({ party }) => party.identity.product !== null,
+    refusalOf: ({ party }) => refusalOfProduct(party.identity),
+  },
+  {
+    check: 'ENGINE',
+    appliesTo: ({ party }) => party.identity.engine !== null,
+    refusalOf: ({ party }) => refusalOfEngine(party.identity),
+  },
+  {
+    check: 'PLACE',
+    appliesTo: ({ place }) => place !== null,
+    refusalOf: ({ party, place }) => (place === null ? undefined : refusalOfPlace(party.identity, place)),
+  },
+  {
+    check: 'SCOPES',
+    appliesTo: always,
+    refusalOf: ({ party }) => (party.identity.key.scopes.has('cloud:inference') ? undefined : 'INSUFFICIENT_SCOPE'),
+  },
+  { check: 'MODEL_ALLOWED', appliesTo: always, refusalOf: refusalOfModel },
+  {
+    check: 'MODEL_ENABLED',
+    appliesTo: ({ model }) => model !== undefined,
+    refusalOf: ({ model }) => (model?.isEnabled === false ? 'MODEL_DISABLED' : undefined),
+  },
+];
+
+function refusalOfModel({ party: { identity }, modelName }: Wish): KeyRefusal | undefined {
   const allows = (models: readonly string[]) => models.length === 0 || models.includes(modelName);
-  if (!allows(identity.key.allowedModels) || !allows(identity.tenant.allowedModels)) {
-    return refusalFor('MODEL_NOT_ALLOWED');
+  return allows(identity.key.allowedModels) && allows(identity.tenant.allowedModels) ? undefined : 'MODEL_NOT_ALLOWED';
+}
+
+/** Why a request is not admitted, whatever limits and slots there are; asked again of one that waited. */
+export function refusalOfWish(wish: Wish, now: Date): RefusalView | undefined {
+  for (const { refusalOf } of wishChecks) {
+    const refusal = refusalOf(wish, now);
+    if (refusal !== undefined) return refusalFor(reasonOf(refusal));
   }
-  return model?.isEnabled === false ? refusalFor('MODEL_DISABLED') : undefined;
+  return undefined;
 }
 
 type Wanted = Pick<AdmitCall, 'caller' | 'keyId' | 'place' | 'model' | 'userExternalId' | 'gatewayId'>;
+
+type Located = { readonly wish: Wish } | { readonly notFound: NotFound } | 'WITHOUT_TENANT';
+
+/** Finds whom a request is for, and what for. */
+export async function locate(directory: KeyDirectory, call: Wanted, catalog: () => CatalogState): Promise<Located> {
+  const identity = await directory.findById(call.keyId);
+  if (identity === undefined || !isWithin(call.caller, ownersOf(identity))) return notFound('key', 'keyId');
+  if (!hasTenant(identity)) return 'WITHOUT_TENANT';
+  const party = await partyFor(directory, identity, call);
+  if ('notFound' in party) return party;
+  // Taken after everything was looked up: a deadline that passed meanwhile has passed.
+  const state = catalog();
+  if (call.gatewayId !== null && !mayUseGateway(state, call.caller, call.gatewayId))
+    return notFound('gateway', 'gatewayId');
+  return { wish: wishOf(party, state, call) };
+}
 
 /** Finds whom a request is for, and decides what does not depend on limits and slots. */
 export async function decide(
@@ -80,18 +153,12 @@ export async function decide(
   catalog: () => CatalogState,
   clock: () => Date,
 ): Promise<Decided> {
-  const identity = await directory.findById(call.keyId);
-  if (identity === undefined || !isWithin(call.caller, ownersOf(identity))) return notFound('key', 'keyId');
-  if (!hasTenant(identity)) return { refusal: refusalFor('TENANT_REQUIRED'), tenant: undefined };
-  const party = await partyFor(directory, identity, call);
-  if ('notFound' in party) return party;
-  // Taken after everything was looked up: a deadline that passed meanwhile has passed.
-  const state = catalog();
-  if (call.gatewayId !== null && !mayUseGateway(state, call.caller, call.gatewayId))
-    return notFound('gateway', 'gatewayId');
-  const wish = wishOf(party, state, call);
+  const located = await locate(directory, call, catalog);
+  if (located === 'WITHOUT_TENANT') return { refusal: refusalFor('TENANT_REQUIRED'), tenant: undefined };
+  if ('notFound' in located) return located;
+  const { wish } = located;
   const refusal = refusalOfWish(wish, clock());
-  return refusal === undefined ? { wish } : { refusal, tenant: identity.tenant };
+  return refusal === undefined ? { wish } : { refusal, tenant: wish.party.identity.tenant };
 }
 
 function wishOf(party: Party, catalog: CatalogState, { model: name, place }: Wanted): Wish {
@@ -102,10 +169,10 @@ function wishOf(party: Party, catalog: CatalogState, { model: name, place }: Wan
 /** Whether a key belongs to a tenant. */
 export const hasTenant = (identity: KeyIdentity): identity is Party['identity'] => identity.tenant !== null;
 
-async function partyFor(
+export async function partyFor(
   directory: KeyDirectory,
   identity: Party['identity'],
-  { userExternalId }: Wanted,
+  { userExternalId }: Pick<Wanted, 'userExternalId'>,
 ): Promise<Party | ReturnType<typeof notFound>> {
   if (userExternalId === null) return partyOf(identity, null);
   // A user's own key is for nobody else.

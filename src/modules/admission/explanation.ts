@@ -102,8 +102,6 @@ export interface EstimateView {
 export interface FairnessView {
   readonly algorithm: 'HIERARCHICAL' | 'WEIGHTED';
   readonly fairshareGroupId: string;
-  /** Null: not for the eyes of who asks. */
-  readonly groupWeight: number | null;
   readonly tenantWeight: number;
   /** By how many percent the model multiplies the weights of tenants. */
   readonly weightPercent: number;

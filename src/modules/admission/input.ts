@@ -25,7 +25,8 @@ const reference = (what: string) => plainText(255).min(1, `${what} has 1 to 255 
 /** What is wrong with a value says more than that there are two. */
 const hasNoIssues = ({ issues }: { readonly issues: readonly unknown[] }): boolean => issues.length === 0;
 
-const admitFields = {
+/** What a request is, whether it is made or only asked about. */
+const wishFields = {
   key: z.string().min(1, 'A key has more characters.').max(1_000, 'A key has fewer characters.').nullish(),
   keyId: idOf('ApiKey').nullish(),
   model: reference('The name of a model'),
@@ -35,20 +36,33 @@ const admitFields = {
   deadline: z.date().nullish(),
   priority: z.enum(priorities).default('NORMAL'),
   gatewayId: idOf('Gateway').nullish(),
+  origin: plainText(2_000).nullish(),
+  ipAddress: plainText(64).nullish(),
+};
+
+const admitFields = {
+  ...wishFields,
   requestId: reference('A request id').nullish(),
   sessionId: reference('A session id').nullish(),
   requestType: reference('A type of requests').default('chat'),
-  origin: plainText(2_000).nullish(),
-  ipAddress: plainText(64).nullish(),
   leaseSeconds: leaseSeconds.default(60),
 };
 
-/** The rules of `AdmitRequestInput`. */
-export const admitRequestRules = z.object(admitFields).refine(({ key, keyId }) => isGiven(key) !== isGiven(keyId), {
+type NamedKey = Readonly<Partial<Record<'key' | 'keyId', string | null | undefined>>>;
+
+const isOneKey = ({ key, keyId }: NamedKey): boolean => isGiven(key) !== isGiven(keyId);
+
+const oneKeyRule = () => ({
   ...rule('EXACTLY_ONE', 'Give the key itself or its id, and not both.'),
   when: hasNoIssues,
   path: ['key'],
 });
+
+/** The rules of `AdmitRequestInput`. */
+export const admitRequestRules = z.object(admitFields).refine(isOneKey, oneKeyRule());
+
+/** The rules of `ExplainAdmissionInput`. */
+export const explainAdmissionRules = z.object(wishFields).refine(isOneKey, oneKeyRule());
 
 export const renewLeaseRules = z.object({ leaseId: idOf('Lease'), leaseSeconds: leaseSeconds.nullish() });
 
@@ -80,6 +94,7 @@ export const cancelRequestRules = z
   });
 
 export type AdmitRequest = z.infer<typeof admitRequestRules>;
+export type ExplainAdmission = z.infer<typeof explainAdmissionRules>;
 export type RenewLease = z.infer<typeof renewLeaseRules>;
 export type SettleRequest = z.infer<typeof settleRequestRules>;
 export type CancelRequest = z.infer<typeof cancelRequestRules>;

@@ -14,7 +14,8 @@ const RequestPriorityEnum = builder.enumType('RequestPriority', {
   }),
 });
 
-export const admitFields = (t: InputFieldsBuilder): InputFieldMap => ({
+/** What a request is, whether it is made or only asked about. */
+export const wishFields = (t: InputFieldsBuilder): InputFieldMap => ({
   key: t.string({ description: "The caller's key, as it was presented. Give this or `keyId`." }),
   keyId: t.id({ description: 'The key, which you have verified.' }),
   model: t.string({
@@ -39,14 +40,18 @@ export const admitFields = (t: InputFieldsBuilder): InputFieldMap => ({
   gatewayId: t.id({
     description: 'The gateway that asks, which you have registered: its leases end when it goes silent.',
   }),
+  origin: t.string({ description: "The caller's Origin header, for keys that are bound to origins." }),
+  ipAddress: t.string({ description: "The caller's address, for keys that are bound to addresses." }),
+});
+
+export const admitFields = (t: InputFieldsBuilder): InputFieldMap => ({
+  ...wishFields(t),
   requestId: t.string({
     description:
       'Your id of the request, 1 to 255 characters. The same id gives the same lease as long as it waits or is held; with another input it is REQUEST_ID_REUSED.',
   }),
   sessionId: t.string({ description: 'The session that it is part of, 1 to 255 characters.' }),
   requestType: t.string({ description: 'What is asked of the model, 1 to 255 characters. Default: `chat`.' }),
-  origin: t.string({ description: "The caller's Origin header, for keys that are bound to origins." }),
-  ipAddress: t.string({ description: "The caller's address, for keys that are bound to addresses." }),
   leaseSeconds: t.int({
     description: `For how many seconds the slot is held unless it is renewed, ${bounds.leaseSeconds}. Default: 60.`,
   }),

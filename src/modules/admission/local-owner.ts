@@ -12,7 +12,7 @@ import type { Activity, NamedTenant } from './activity.ts';
 import { isStopping, notWritten, requestKey } from './answers.ts';
 import { Attempt } from './attempt.ts';
 import type { CatalogState } from './catalog.ts';
-import { costOf, nanoOf, noPrices } from './costs.ts';
+import { amountsOf } from './costs.ts';
 import { Counters } from './counters.ts';
 import { decide, refusalOfWish, type Wish } from './decision.ts';
 import { Ending } from './ending.ts';
@@ -30,11 +30,14 @@ import type {
   CancelCall,
   EffectiveLimitsAnswer,
   ExplainAnswer,
+  ExplainCall,
   HeldByGateway,
   LeaseList,
   LeaseListCall,
   LeaseView,
+  LimitTarget,
   LiveFigures,
+  NearestLimitsCall,
   QueuedRequestView,
   RefusedCall,
   RenewAnswer,
@@ -97,7 +100,7 @@ export class LocalOwner implements AdmissionOwner {
     this.review = new Review({ slots, leases: holding.leases, clock });
     this.counters = new Counters({ ...parts, ledger });
     this.records = new Records(parts);
-    this.#explaining = new Explaining();
+    this.#explaining = new Explaining({ ...parts, slots, ledger, counters: this.counters });
     this.#ending = new Ending({ ...parts, holding, slots, ledger, records: this.records });
   }
 
@@ -155,16 +158,16 @@ export class LocalOwner implements AdmissionOwner {
     return this.holding.heard(heartbeat);
   }
 
-  explain(): Promise<ExplainAnswer> {
-    return this.#explaining.explain();
+  explain(call: ExplainCall): Promise<ExplainAnswer> {
+    return this.#isOpen ? this.#explaining.explain(call) : Promise.resolve(isStopping);
   }
 
-  effectiveLimits(): Promise<EffectiveLimitsAnswer> {
-    return this.#explaining.effectiveLimits();
+  effectiveLimits(target: LimitTarget): Promise<EffectiveLimitsAnswer> {
+    return this.#explaining.effectiveLimits(target);
   }
 
-  nearestLimits(): Promise<readonly LimitView[]> {
-    return this.#explaining.nearestLimits();
+  nearestLimits(call: NearestLimitsCall): Promise<readonly LimitView[]> {
+    return this.#explaining.nearestLimits(call);
   }
 
   queuedRequest(caller: Caller, requestId: string): Promise<QueuedRequestView | null> {
@@ -247,10 +250,7 @@ export class LocalOwner implements AdmissionOwner {
     if (attempt.isAbandoned) return this.#refuse(refusalFor('CANCELLED'), tenant);
     const now = this.#now;
     attempt.queuedAt = now;
-    const tokens = call.estimatedInputTokens + call.estimatedOutputTokens;
-    const estimate = { inputTokens: call.estimatedInputTokens, outputTokens: call.estimatedOutputTokens };
-    const costNanoUsd = nanoOf(costOf(wish.model?.prices ?? noPrices, estimate));
-    const decision = this.ledger.reserve(stack, { requests: 1, tokens, costNanoUsd }, now);
+    const decision = this.ledger.reserve(stack, amountsOf(call, wish.model), now);
     if (!decision.admitted) return this.#refuse(refusalOfLimit(decision.refusal), tenant);
     let { reservation } = decision;
     const requested = this.slots.request(attempt, wish);

@@ -134,6 +134,7 @@ export interface ExplainCall
     AdmitCall,
     | 'caller'
     | 'keyId'
+    | 'place'
     | 'model'
     | 'estimatedInputTokens'
     | 'estimatedOutputTokens'

@@ -2,10 +2,11 @@ import { dependenciesOf, rowsOfUser } from '../keys/directory.ts';
 import type { KeyIdentity, KeyUser } from '../keys/record.ts';
 import { type LayerStack, layersOf, shareOfCount } from '../limits/ledger/layers.ts';
 import { ledgerLimits } from '../limits/ledger-limits.ts';
+import type { LimitsRow } from '../limits/limits.ts';
 import type { LimitOwnerType } from './refusals.ts';
 
 /** How many requests of somebody run at once, for those that the scheduler knows by a name only. */
-interface PartyCap {
+export interface PartyCap {
   readonly id: string;
   readonly owner: { readonly type: LimitOwnerType; readonly id: string; readonly userId: string | null };
   /** Null: any number. */
@@ -49,32 +50,48 @@ export function partyOf(identity: Party['identity'], user: KeyUser | null): Part
 }
 
 function makeParty(identity: Party['identity'], user: KeyUser | null): Party {
-  const { key, tenant, product } = identity;
-  const team = user?.team ?? null;
-  const limited = <Row extends { readonly id: string; readonly limits: Parameters<typeof ledgerLimits>[0] }>(
-    row: Row,
-  ) => ({
-    id: row.id,
-    limits: ledgerLimits(row.limits),
-  });
-  const stack = layersOf({
-    timeZone: tenant.timeZone,
-    key: limited(key),
-    user: user && limited(user),
-    team: team && { ...limited(team), userSharePercent: team.userSharePercent },
-    product: product && limited(product),
-    tenant: limited(tenant),
-  });
+  const { stack, caps } = limitsMet({ ...identity, user });
   return {
     identity,
     user,
     stack,
-    caps: [
-      ...(user === null ? [] : capsOfUser(user)),
-      ...(product === null ? [] : [capOf('PRODUCT', product.id, product.limits.maxInFlight)]),
-    ],
+    caps,
     rows: [...dependenciesOf(identity), ...(user === null ? [] : rowsOfUser(user))],
   };
+}
+
+/** Those whose limits a request meets; of others than requests, whoever is asked about and those above. */
+export interface Limited {
+  readonly key?: Pick<KeyIdentity['key'], 'id' | 'limits'>;
+  readonly user?: Pick<KeyUser, 'id' | 'limits' | 'team'> | null;
+  /** Default: the user's. */
+  readonly team?: Omit<NonNullable<KeyUser['team']>, 'name'> | null;
+  readonly product?: Pick<NonNullable<KeyIdentity['product']>, 'id' | 'limits'> | null;
+  readonly tenant: Pick<Party['identity']['tenant'], 'id' | 'limits' | 'timeZone'>;
+}
+
+const limited = ({ id, limits }: { readonly id: string; readonly limits: LimitsRow }) => ({
+  id,
+  limits: ledgerLimits(limits),
+});
+
+/** What they set, and what of them the scheduler knows by a name only. */
+export function limitsMet({ key, user, team, product, tenant }: Limited): Pick<Party, 'stack' | 'caps'> {
+  const ofTeam = team ?? user?.team ?? null;
+  const stack = layersOf({
+    timeZone: tenant.timeZone,
+    key: key ? limited(key) : null,
+    user: user ? limited(user) : null,
+    team: ofTeam && { ...limited(ofTeam), userSharePercent: ofTeam.userSharePercent },
+    product: product ? limited(product) : null,
+    tenant: limited(tenant),
+  });
+  const caps = [
+    ...(user ? [capOf('USER', user.id, user.limits.maxInFlight)] : []),
+    ...(ofTeam ? capsOfTeam(ofTeam, user?.id) : []),
+    ...(product ? [capOf('PRODUCT', product.id, product.limits.maxInFlight)] : []),
+  ];
+  return { stack, caps };
 }
 
 const capOf = (type: LimitOwnerType, id: string, max: number | null): PartyCap => ({
@@ -83,18 +100,17 @@ const capOf = (type: LimitOwnerType, id: string, max: number | null): PartyCap =
   max,
 });
 
-function capsOfUser({ id, limits, team }: KeyUser): PartyCap[] {
-  const user = capOf('USER', id, limits.maxInFlight);
-  if (team === null) return [user];
-  const { userSharePercent } = team;
-  const { maxInFlight } = team.limits;
+function capsOfTeam({ id, limits, userSharePercent }: NonNullable<Limited['team']>, userId: string | undefined) {
+  const { maxInFlight } = limits;
+  const ofTeam = capOf('TEAM', id, maxInFlight);
+  if (userId === undefined) return [ofTeam];
   // Also where one user may take all: what waits and runs is counted when there is a part, and freed when there is none.
   const share: PartyCap = {
-    id: `TEAM_USER_SHARE:${team.id}:${id}`,
-    owner: { type: 'TEAM_USER_SHARE', id: team.id, userId: id },
+    id: `TEAM_USER_SHARE:${id}:${userId}`,
+    owner: { type: 'TEAM_USER_SHARE', id, userId },
     max: maxInFlight === null || userSharePercent === null ? null : shareOfCount(maxInFlight, userSharePercent),
   };
-  return [user, share, capOf('TEAM', team.id, maxInFlight)];
+  return [share, ofTeam];
 }
 
 /** The name of the cap of a gateway. */

@@ -1,3 +1,4 @@
+import type { TenantSettings } from '../fairshare/api.ts';
 import { Scheduler } from '../fairshare/scheduler.ts';
 import type { CatalogState } from './catalog.ts';
 import { unroutedPool } from './decision.ts';
@@ -69,6 +70,11 @@ export class Pools {
     return this.#tenants.get(tenantId);
   }
 
+  /** The cap of a gateway that is configured. */
+  gateway(id: string): { readonly id: string; readonly max: number | null } {
+    return { id: gatewayCap(id), max: this.#current.gateways.get(id)?.maxInFlight ?? null };
+  }
+
   /** Everybody of whom something was said. */
   get parties(): Iterable<Party> {
     return this.#parties.values();
@@ -106,18 +112,19 @@ export class Pools {
   }
 
   #setTenant({ identity: { tenant } }: Party, now: number): void {
+    this.scheduler.setTenant(tenant.id, this.settingsOf(tenant), now);
+  }
+
+  /** What the scheduler is told of a tenant. */
+  settingsOf({ fairshareGroupId, weight, limits }: Party['identity']['tenant']): TenantSettings {
     const { settings } = this.#current;
-    this.scheduler.setTenant(
-      tenant.id,
-      {
-        groupId: tenant.fairshareGroupId,
-        weight: tenant.weight,
-        maxInFlight: tenant.limits.maxInFlight,
-        maxQueued: settings.tenantQueueMax,
-        maxWaitMs: settings.queueTimeoutMs,
-      },
-      now,
-    );
+    return {
+      groupId: fairshareGroupId,
+      weight,
+      maxInFlight: limits.maxInFlight,
+      maxQueued: settings.tenantQueueMax,
+      maxWaitMs: settings.queueTimeoutMs,
+    };
   }
 
   get #current(): CatalogState {

@@ -66,7 +66,7 @@ export const limitNames = {
   QUEUE_LENGTH: 'Requests that wait at the same time.',
 } as const;
 
-type LimitName = keyof typeof limitNames;
+export type LimitName = keyof typeof limitNames;
 
 /** How far a limit is used up. Amounts are texts: tokens, requests or dollars. Times are milliseconds since 1970. */
 export interface LimitView {
@@ -105,7 +105,7 @@ export const refusalFor = (reason: AdmissionReason, rest: Partial<RefusalView> =
 });
 
 /** The largest that an Int of the graph has: a little less than 25 days. */
-const intMax = 2_147_483_647;
+export const intMax = 2_147_483_647;
 
 const reasonByLimit = {
   REQUESTS_PER_MINUTE: 'RATE_LIMITED',
@@ -126,10 +126,10 @@ function usdOfNano(nano: bigint): string {
 }
 
 /** An amount of a limit as text: counts as they are, money in dollars. */
-const amountText = (amount: number | bigint): string =>
+export const amountText = (amount: number | bigint): string =>
   typeof amount === 'bigint' ? usdOfNano(amount) : String(amount);
 
-const ownerView = (owner: LimitOwner): LimitView['owner'] =>
+export const ownerView = (owner: LimitOwner): LimitView['owner'] =>
   owner.type === 'TEAM_USER_SHARE'
     ? { type: owner.type, id: owner.teamId, userId: owner.userId }
     : { type: owner.type, id: owner.id, userId: null };

@@ -1,7 +1,6 @@
-import { builder, requires } from '../../graph/builder.ts';
-import { enumValues } from '../../graph/enums.ts';
-import { UserErrorInterface } from '../../graph/error-types.ts';
-import { encodeId, type NodeType } from '../../graph/ids.ts';
+import { builder, type GraphSchemaTypes, requires } from '../../graph/builder.ts';
+import { errorValue, UserErrorInterface } from '../../graph/error-types.ts';
+import { encodeId, encodeOptionalId } from '../../graph/ids.ts';
 import { loadReference } from '../../graph/loaders.ts';
 import { loadNodes } from '../../graph/nodes.ts';
 import { ApiKey } from '../keys/schema.ts';
@@ -9,70 +8,8 @@ import { Model } from '../models/schema.ts';
 import { Tenant } from '../tenants/schema.ts';
 import { UsageAdmissionEnum } from '../usage/schema.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
+import { LimitUse } from './limit-schema.ts';
 import type { LeaseView, QueuedRequestView } from './owner.ts';
-import { type LimitOwnerType, type LimitView, limitNames, limitOwnerTypes } from './refusals.ts';
-
-const LimitOwnerTypeEnum = builder.enumType('LimitOwnerType', {
-  description: 'Whose limit it is.',
-  values: enumValues(limitOwnerTypes),
-});
-
-const LimitNameEnum = builder.enumType('LimitName', {
-  description: 'What a limit counts.',
-  values: enumValues(limitNames),
-});
-
-const nodeTypes: Readonly<Record<LimitOwnerType, NodeType | undefined>> = {
-  KEY: 'ApiKey',
-  USER: 'User',
-  TEAM_USER_SHARE: 'Team',
-  TEAM: 'Team',
-  PRODUCT: 'Product',
-  TENANT: 'Tenant',
-  MODEL: 'Model',
-  GATEWAY: 'Gateway',
-  DEPLOYMENT: undefined,
-};
-
-const orNull = (type: NodeType | undefined, uuid: string | null): string | null =>
-  type === undefined || uuid === null ? null : encodeId(type, uuid);
-
-const LimitOwnerObject = builder.objectRef<LimitView['owner']>('LimitOwner').implement({
-  description: 'Whose limit it is.',
-  fields: (t) => ({
-    type: t.expose('type', { type: LimitOwnerTypeEnum, description: 'What it is.' }),
-    id: t.id({
-      nullable: true,
-      description: 'Its id; null: the deployment, or a model that the registry does not have.',
-      resolve: ({ type, id }) => orNull(nodeTypes[type], id),
-    }),
-    userId: t.id({
-      nullable: true,
-      description: "Of what one user can take of a team's limits: that user; null otherwise.",
-      resolve: ({ userId }) => orNull('User', userId),
-    }),
-  }),
-});
-
-const LimitUse = builder.objectRef<LimitView>('LimitUse').implement({
-  description: 'How far a limit of somebody is used up.',
-  fields: (t) => ({
-    owner: t.expose('owner', { type: LimitOwnerObject, description: 'Whose limit it is.' }),
-    name: t.expose('name', { type: LimitNameEnum, description: 'What it counts.' }),
-    limit: t.expose('limit', { type: 'Decimal', description: 'How much may be used: requests, tokens or US dollars.' }),
-    used: t.expose('used', {
-      type: 'Decimal',
-      description: 'How much is used, with what running requests are expected to use.',
-    }),
-    remaining: t.expose('remaining', { type: 'Decimal', description: 'How much is left.' }),
-    resetAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'When all of it is there again if nothing else is used; null: it is now, or never is by itself.',
-      resolve: ({ resetAt }) => (resetAt === null ? null : new Date(resetAt)),
-    }),
-  }),
-});
 
 builder.objectType(AdmissionRefusedError, {
   name: 'AdmissionRefusedError',
@@ -89,6 +26,20 @@ builder.objectType(AdmissionRefusedError, {
     }),
   }),
 });
+
+type Refusable = { readonly refusal: AdmissionRefusedError | null };
+
+/** A refusal that is told of, and not answered with. */
+export const refusalField = <Row extends Refusable>(
+  t: PothosSchemaTypes.ObjectFieldBuilder<GraphSchemaTypes, Row>,
+  description: string,
+) =>
+  t.field({
+    type: AdmissionRefusedError,
+    nullable: true,
+    description,
+    resolve: ({ refusal }) => refusal && errorValue(refusal),
+  });
 
 builder.objectType(AdmissionUnavailableError, {
   name: 'AdmissionUnavailableError',
@@ -127,17 +78,17 @@ builder.node(Lease, {
     userId: t.id({
       nullable: true,
       description: 'The user that it is for; null: it is for none.',
-      resolve: ({ userId }) => orNull('User', userId),
+      resolve: ({ userId }) => encodeOptionalId('User', userId),
     }),
     productId: t.id({
       nullable: true,
       description: 'The product that it is for; null: it is for none.',
-      resolve: ({ productId }) => orNull('Product', productId),
+      resolve: ({ productId }) => encodeOptionalId('Product', productId),
     }),
     modelId: t.id({
       nullable: true,
       description: 'The model; null: the registry has none of that name.',
-      resolve: ({ modelId }) => orNull('Model', modelId),
+      resolve: ({ modelId }) => encodeOptionalId('Model', modelId),
     }),
     model: t.field({
       ...requires(['registry:read']),
@@ -151,7 +102,7 @@ builder.node(Lease, {
     gatewayId: t.id({
       nullable: true,
       description: 'The gateway that holds it; null: none was named.',
-      resolve: ({ gatewayId }) => orNull('Gateway', gatewayId),
+      resolve: ({ gatewayId }) => encodeOptionalId('Gateway', gatewayId),
     }),
     requestId: t.exposeString('requestId', {
       description: "The gateway's id of the request; the id of the lease when it gave none.",

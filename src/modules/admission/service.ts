@@ -1,31 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Principal } from '../../access/principal.ts';
-import { isWithin } from '../../access/visibility.ts';
 import type { Connection } from '../../graph/connections.ts';
-import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
+import { InvalidStateError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
 import { decodeId, encodeId, IdProblem } from '../../graph/ids.ts';
 import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type { UsageRecorder } from '../keys/usage.ts';
-import { refusalOfCredential } from '../keys/verification.ts';
+import { callerOf, presentedKey, raise } from './asking.ts';
 import { followChanges } from './changes.ts';
 import { Deciders, type DecidersParts } from './deciders.ts';
-import { ownersOf, reasonOf } from './decision.ts';
-import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
+import { AdmissionRefusedError } from './errors.ts';
+import { Explanations } from './explanations.ts';
 import type { AdmitRequest, CancelRequest, RenewLease, SettleRequest } from './input.ts';
 import { type LeaseListRequest, readLeaseList } from './lease-connection.ts';
-import type {
-  AdmissionOwner,
-  Caller,
-  Cancellation,
-  LeaseFilter,
-  LeaseView,
-  LiveFigures,
-  NotFound,
-  QueuedRequestView,
-  Unavailable,
-} from './owner.ts';
+import type { AdmissionOwner, Cancellation, LeaseFilter, LeaseView, LiveFigures, QueuedRequestView } from './owner.ts';
 import type { Deciding, Elsewhere } from './picture.ts';
 import { refusalFor } from './refusals.ts';
 
@@ -55,19 +44,10 @@ function leaseIdOf(id: string): string[] {
   }
 }
 
-/** Who asks, of a principal. */
-const callerOf = ({ kind, credentialId, tenantId, productId, engineId, userId, appId }: Principal): Caller => ({
-  kind,
-  credentialId,
-  ...(tenantId === undefined ? {} : { tenantId }),
-  ...(productId === undefined ? {} : { productId }),
-  ...(engineId === undefined ? {} : { engineId }),
-  ...(userId === undefined ? {} : { userId }),
-  ...(appId === undefined ? {} : { appId }),
-});
-
 /** Admits requests, and hears what became of them: the way to the one process that decides. */
 export class AdmissionService {
+  /** Shows limits, and decisions that are not made. */
+  readonly explanations: Explanations;
   readonly #parts: Parts;
   readonly #deciders: Deciders;
   readonly #changes: ReturnType<typeof followChanges>;
@@ -79,6 +59,7 @@ export class AdmissionService {
     const { events, directory, heartbeats, log } = parts;
     const deciders = new Deciders(parts);
     this.#deciders = deciders;
+    this.explanations = new Explanations({ ...parts, decider: () => deciders.owner });
     this.#changes = followChanges({ events, directory, owner: () => deciders.local, log });
     this.#stopListening = [
       this.#changes.stop,
@@ -246,23 +227,15 @@ export class AdmissionService {
 
   /** The key that a secret opens now. */
   async #keyOfSecret(principal: Principal, secret: string): Promise<string> {
-    const { clock, directory, keyUsage } = this.#parts;
-    const found = await directory.find(secret);
-    if (found === 'MALFORMED') throw new AdmissionRefusedError(refusalFor('KEY_MALFORMED'), ['key']);
-    if (found === 'NOT_FOUND' || !isWithin(principal, ownersOf(found))) throw new NotFoundError('key', ['key']);
-    const now = clock.now();
-    const refusal = refusalOfCredential(found, now);
+    const presented = await presentedKey(this.#parts, principal, secret);
+    if (presented === 'MALFORMED') throw new AdmissionRefusedError(refusalFor('KEY_MALFORMED'), ['key']);
+    const { record, refusal, at } = presented;
     if (refusal !== undefined) {
-      const reason = reasonOf(refusal);
-      await this.#decider.refused({ tenant: found.tenant && { id: found.tenant.id, name: found.tenant.name }, reason });
-      throw new AdmissionRefusedError(refusalFor(reason), ['key']);
+      const { tenant } = record;
+      await this.#decider.refused({ tenant: tenant && { id: tenant.id, name: tenant.name }, reason: refusal });
+      throw new AdmissionRefusedError(refusalFor(refusal), ['key']);
     }
-    keyUsage.note(found, now, secret);
-    return found.key.id;
+    this.#parts.keyUsage.note(record, at, secret);
+    return record.key.id;
   }
-}
-
-function raise(answer: NotFound | Unavailable): never {
-  if (answer.outcome === 'UNAVAILABLE') throw new AdmissionUnavailableError(answer.message, answer.retryAfterMs);
-  throw new NotFoundError(answer.type, answer.path);
 }

@@ -1,11 +1,14 @@
 import type { Clock } from '../../graph/context.ts';
 import type { Timers } from '../../live/timers.ts';
 import type { Adoption, Position } from '../fairshare/api.ts';
+import type { Figures } from '../fairshare/figures.ts';
+import type { Outlook } from '../fairshare/outlook.ts';
 import type { SchedulerSnapshot } from '../fairshare/snapshot.ts';
 import { Alarm } from './alarm.ts';
 import type { Attempt, WaitEnd } from './attempt.ts';
 import type { CatalogState } from './catalog.ts';
 import type { Wish } from './decision.ts';
+import type { AdmitCall } from './owner.ts';
 import { gatewayCap, type Party } from './parties.ts';
 import { Pools } from './pools.ts';
 import { type RefusalView, refusalFor } from './refusals.ts';
@@ -19,6 +22,9 @@ interface Parts {
   readonly onExpired: (leaseId: string) => void;
   readonly onChanged: () => void;
 }
+
+/** How a request of which it is asked what would become of it would wait. */
+type OutlookCall = Pick<AdmitCall, 'priority' | 'deadline' | 'gatewayId'>;
 
 const msPerSecond = 1_000;
 
@@ -150,6 +156,30 @@ export class Slots {
   forget(isActive: (keyId: string) => boolean): void {
     this.#pools.forget(isActive, this.#now);
     this.#parts.onChanged();
+  }
+
+  /** What `request` would answer now. Asks for nothing. */
+  outlook({ party, pool }: Wish, call: OutlookCall): Outlook {
+    const { tenant, key } = party.identity;
+    const { gatewayId } = call;
+    return this.#scheduler.outlook(
+      {
+        pool,
+        tenantId: tenant.id,
+        keyId: key.id,
+        priority: call.priority,
+        deadline: call.deadline ?? undefined,
+        tenant: this.#pools.settingsOf(tenant),
+        key: { weight: key.weight, maxInFlight: key.limits.maxInFlight },
+        caps: gatewayId === null ? party.caps : [...party.caps, this.#pools.gateway(gatewayId)],
+      },
+      this.#now,
+    );
+  }
+
+  /** What runs and waits of one at a time. */
+  get figures(): Figures {
+    return this.#scheduler.figures;
   }
 
   positionOf(id: string): Position | undefined {

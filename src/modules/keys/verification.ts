@@ -1,7 +1,7 @@
 import type { Scope } from '../../access/scopes.ts';
 import { isServed } from '../tenants/schedule.ts';
 import { ipIsAllowed, originIsAllowed } from './origins.ts';
-import type { KeyIdentity, KeyRecord } from './record.ts';
+import type { KeyIdentity, KeyRecord, KeyUser } from './record.ts';
 
 /** Why a key is not accepted, in the order in which the reasons are looked for. */
 export const refusals = {
@@ -51,32 +51,43 @@ export function refusalOfCredential({ secret, key }: KeyRecord, now: Date): Refu
 }
 
 /** Why a key is refused now, whatever its secrets are. */
-function refusalOfKey({ key }: KeyIdentity, now: Date): Refusal | undefined {
+export function refusalOfKey({ key }: KeyIdentity, now: Date): Refusal | undefined {
   if (key.revokedAt !== null) return 'REVOKED';
   if (key.expiresAt !== null && key.expiresAt <= now) return 'EXPIRED';
   return key.disabledAt === null ? undefined : 'DISABLED';
 }
 
+/** Why it is refused because of the user that it acts for. */
+export const refusalOfUser = (user: Pick<KeyUser, 'status'> | null): Refusal | undefined =>
+  user?.status === 'DEACTIVATED' ? 'USER_DEACTIVATED' : undefined;
+
+/** Why it is refused because of its application. */
+export const refusalOfApp = ({ app }: KeyIdentity): Refusal | undefined =>
+  app?.status === 'ARCHIVED' ? 'APP_ARCHIVED' : undefined;
+
 /** Why it is refused because of whom it acts for, also by the graph itself. */
-export function refusalOfPerson({ user, app }: KeyIdentity): Refusal | undefined {
-  if (user?.status === 'DEACTIVATED') return 'USER_DEACTIVATED';
-  return app?.status === 'ARCHIVED' ? 'APP_ARCHIVED' : undefined;
-}
+export const refusalOfPerson = (identity: KeyIdentity): Refusal | undefined =>
+  refusalOfUser(identity.user) ?? refusalOfApp(identity);
 
-/** Why it is not served because of its product or its engine. */
-function refusalOfProduct({ product, engine }: KeyIdentity): Refusal | undefined {
+/** Why it is not served because of its product. */
+export function refusalOfProduct({ product }: KeyIdentity): Refusal | undefined {
   if (product?.status === 'SUSPENDED') return 'PRODUCT_SUSPENDED';
-  if (product?.status === 'DELETING') return 'PRODUCT_DELETING';
-  return engine?.status === 'DESTROYING' ? 'ENGINE_DESTROYING' : undefined;
+  return product?.status === 'DELETING' ? 'PRODUCT_DELETING' : undefined;
 }
 
-/** Why it is not served because of its tenant. */
-function refusalOfTenant({ tenant }: KeyIdentity, now: Date): Refusal | undefined {
-  if (tenant === null) return undefined;
-  if (tenant.status === 'ARCHIVED') return 'TENANT_ARCHIVED';
-  if (tenant.status === 'SUSPENDED') return 'TENANT_SUSPENDED';
-  return isServed(tenant, now) ? undefined : 'OUTSIDE_SCHEDULE';
+/** Why it is not served because of its engine. */
+export const refusalOfEngine = ({ engine }: KeyIdentity): Refusal | undefined =>
+  engine?.status === 'DESTROYING' ? 'ENGINE_DESTROYING' : undefined;
+
+/** Why it is not served because of its tenant's status. */
+export function refusalOfTenant({ tenant }: KeyIdentity): Refusal | undefined {
+  if (tenant?.status === 'ARCHIVED') return 'TENANT_ARCHIVED';
+  return tenant?.status === 'SUSPENDED' ? 'TENANT_SUSPENDED' : undefined;
 }
+
+/** Why it is not served at this time. */
+export const refusalOfSchedule = ({ tenant }: KeyIdentity, now: Date): Refusal | undefined =>
+  tenant === null || isServed(tenant, now) ? undefined : 'OUTSIDE_SCHEDULE';
 
 /** Why it is refused from where it is used. */
 export function refusalOfPlace({ key }: KeyIdentity, { origin, ipAddress }: Use): Refusal | undefined {
@@ -94,11 +105,11 @@ function refusalOfPurpose({ key, tenant }: KeyIdentity, { requiredScopes, model 
 }
 
 const refusalOfOwners = (identity: KeyIdentity, now: Date): Refusal | undefined =>
-  refusalOfTenant(identity, now) ?? refusalOfPerson(identity) ?? refusalOfProduct(identity);
-
-/** Whether a key whose secret was looked at already is accepted now, by what it is and whom it belongs to. */
-export const refusalOfIdentity = (identity: KeyIdentity, now: Date): Refusal | undefined =>
-  refusalOfKey(identity, now) ?? refusalOfOwners(identity, now);
+  refusalOfTenant(identity) ??
+  refusalOfSchedule(identity, now) ??
+  refusalOfPerson(identity) ??
+  refusalOfProduct(identity) ??
+  refusalOfEngine(identity);
 
 /** Whether a key is accepted for a use: the exact reason when it is not. */
 export function refusalOf(record: KeyRecord, use: Use, now: Date): Refusal | undefined {

@@ -196,6 +196,13 @@ export const rules: Readonly<Record<string, FieldRule>> = {
       gatewayId: 'Gateway',
     }),
   },
+  'Query.explainAdmission': {
+    rows: admitted('input', (values) => ({ input: values })),
+    found: findsKey,
+  },
+  'Query.effectiveLimits': {
+    rows: { for: (['Tenant', 'Team', 'User', 'Product', 'ApiKey'] as const).map((type) => row(type)) },
+  },
   'Query.queuedRequest': { with: () => ({ requestId: 'none' }) },
   'Query.verifyKey': { rows: { 'input.key': row('ApiKey', { by: 'secret' }) }, found: isKnownKey },
   'Query.verifyKeys': {

@@ -3,6 +3,7 @@ import { decodeId } from '../../../src/graph/ids.ts';
 import { type AdmissionReason, admissionReasons } from '../../../src/modules/admission/refusals.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
+import { explain } from '../../testkit/explain.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { Seed } from '../../testkit/seed.ts';
 
@@ -182,6 +183,24 @@ it.each(admissionReasons)('a request is refused with %s, and says whether a limi
   await after?.();
 });
 
+/** What happens to a request that was made already. */
+const afterwards: ReadonlySet<AdmissionReason> = new Set(['REQUEST_ID_REUSED', 'CANCELLED']);
+
+it.each(admissionReasons.filter((reason) => !afterwards.has(reason)))(
+  'who asks what would become of a request is told %s, as whoever makes it',
+  async (reason) => {
+    const { wanted, after } = await ways[reason]();
+    // Who asks does not wait; there is no time to, for one whose deadline is over.
+    const late = reason === 'QUEUE_TIMEOUT' ? { deadline: inFuture(-1) } : {};
+    const { requestId: _, ...asked } = { ...wanted, ...late };
+    const { verdict, refusal, checks } = await explain(app.operator, asked);
+    expect({ verdict, code: refusal?.code }).toEqual({ verdict: 'REFUSE', code: reason });
+    expect(checks.find(({ outcome }) => outcome === 'REFUSED')?.refusal).toEqual(refusal);
+    expect(await gate.refused({ ...wanted, ...late })).toEqual(refusal);
+    await after?.();
+  },
+);
+
 describe('of several reasons', () => {
   it('the first is said, from the key over whom it belongs to and what it may do to limits and the queue', async () => {
     const model = await modelWith(app, seed, 1, { isEnabled: false });
@@ -217,7 +236,9 @@ describe('of several reasons', () => {
       ['IN_FLIGHT_BLOCKED', setLimits({ maxInFlight: null })],
     ];
     for (const [reason, repair] of repairs) {
-      expect(await gate.ask(wanted)).toMatchObject({ code: reason });
+      const { refusal } = await explain(app.operator, wanted);
+      expect(refusal).toMatchObject({ code: reason });
+      expect(await gate.ask(wanted)).toEqual(refusal);
       await repair();
     }
     const first = await gate.admit(wanted);

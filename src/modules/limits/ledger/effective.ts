@@ -22,17 +22,21 @@ export interface EffectiveLimits {
   readonly budgetCostNanoUsd: EffectiveLimit<bigint>;
 }
 
-/** Finds what binds; also for limits that are counted elsewhere, as requests in flight are. */
-export function effectiveLimit<Amount extends number | bigint>(
-  layers: readonly Reading<Amount>[],
-): EffectiveLimit<Amount> {
-  let binding: Reading<Amount> | null = null;
+/** The layer with the least left, the first of several; null when none limits. */
+export function bindingOf<Layer extends { readonly remaining: number | bigint | null }>(
+  layers: readonly Layer[],
+): Layer | null {
+  let binding: Layer | null = null;
   for (const layer of layers) {
     if (layer.remaining === null) continue;
     if (binding === null || binding.remaining === null || layer.remaining < binding.remaining) binding = layer;
   }
-  return { layers, binding };
+  return binding;
 }
+
+export const effectiveLimit = <Amount extends number | bigint>(
+  layers: readonly Reading<Amount>[],
+): EffectiveLimit<Amount> => ({ layers, binding: bindingOf(layers) });
 
 /** What each limit comes to in these situations, which `Ledger.situations` gives. */
 export function effectiveLimits(situations: readonly Situation[]): EffectiveLimits {

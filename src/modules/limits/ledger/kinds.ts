@@ -83,7 +83,7 @@ export const money: Arithmetic<bigint> = {
 };
 
 /** One kind of limit: where its value is, and what counts against it. */
-interface Kind<Amount> {
+export interface Kind<Amount> {
   readonly arithmetic: Arithmetic<Amount>;
   readonly nothing: Amount;
   /** Null where there is none, or none yet. */

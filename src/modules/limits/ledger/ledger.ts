@@ -174,6 +174,16 @@ export class Ledger {
     if (used.tokens > 0 || used.costNanoUsd > 0n) this.#changed.add(counters);
   }
 
+  /** A ledger of its own with what these layers have, in which that can be tried out which this one is not to know. */
+  copyOf({ layers }: LayerStack): Ledger {
+    const copy = new Ledger();
+    for (const { key } of layers) {
+      const counters = this.#owners.get(key);
+      if (counters !== undefined) copy.restore({ key, state: serialiseCounters(counters) });
+    }
+    return copy;
+  }
+
   /** How many counters changed since `takeChanged` gave them. */
   get changedCount(): number {
     return this.#changed.size;
