@@ -148,7 +148,20 @@ export class AdmissionService {
       const { refusal } = answer;
       throw new AdmissionRefusedError(refusal, refusal.reason === 'REQUEST_ID_REUSED' ? ['requestId'] : []);
     }
-    return answer.outcome === 'ADMITTED' ? answer.lease : raise(answer);
+    if (answer.outcome !== 'ADMITTED') return raise(answer);
+    const { lease } = answer;
+    if (isGiven(key) && lease.admission === 'QUEUED') await this.#lookAgain(principal, key, lease);
+    return lease;
+  }
+
+  /** A secret that was revoked or replaced while its request waited opens nothing any more. */
+  async #lookAgain(principal: Principal, secret: string, { id }: LeaseView): Promise<void> {
+    try {
+      await this.#keyOfSecret(principal, secret);
+    } catch (error) {
+      await this.#decider.cancel({ caller: callerOf(principal), leaseId: id, requestId: null });
+      throw error;
+    }
   }
 
   /** Gives back what was granted to somebody who is gone, and can be found by nobody. */

@@ -192,6 +192,19 @@ describe('when its turn comes, a request that waited', () => {
     expect(await app.app.database.prisma.limitCounter.count({ where: { key: { endsWith: tenantId } } })).toBe(0);
   });
 
+  it('is refused if its secret was revoked by then, though its key has another one', async () => {
+    const { key, keyId } = await callerOf(seed);
+    const secretId = await seed.secretIdOf(keyId);
+    const { answer, model, running } = await waiting({ key });
+    await seed.run('rotateKey', { keyId, overlapSeconds: 300 });
+    await seed.run('revokeSecret', { secretId });
+    const next = gate.admit({ keyId, model: model.name, requestId: 'next' });
+    await whenQueued('next');
+    await gate.settle(running.id);
+    expect(await answer).toMatchObject({ code: 'KEY_REVOKED', path: ['key'] });
+    await gate.settle((await next).id);
+  });
+
   it('is served outside of hours that were its tenant’s when it came, if they are others by then', async () => {
     const { keyId, tenantId } = await callerOf(seed, { activeUntil: inMs(10_000) });
     const { answer, running } = await waiting({ keyId });
