@@ -96,7 +96,7 @@ describe.each([
       };
     },
   ],
-])('the capacity of a %s', (_name, setUp) => {
+])('the capacity of a %s', (name, setUp) => {
   it('bounds what runs, acts at once when it grows, and ends nothing when it shrinks below what runs', async () => {
     const { keyId } = await callerOf(seed);
     const { set, of } = await setUp();
@@ -118,11 +118,14 @@ describe.each([
     await requests.settleOne();
     await eventually(async () => expect(await requests.waiting()).toBe(1));
     expect(await inFlight()).toBe(1);
-    await set(0);
-    await app.app.services.admission.refreshed();
+    // A pool without slots may get some again; who names a gateway that may run nothing is told so.
+    if (name !== 'gateway') {
+      await set(0);
+      await app.app.services.admission.refreshed();
+    }
     await requests.settleOne();
-    expect(await inFlight()).toBe(0);
-    expect(await requests.waiting()).toBe(1);
+    await eventually(async () => expect(await inFlight()).toBe(name === 'gateway' ? 1 : 0));
+    expect(await requests.waiting()).toBe(name === 'gateway' ? 0 : 1);
     await set(null);
     await requests.begun;
     await requests.settleOne();
@@ -190,4 +193,22 @@ it('capacity is the same after the program starts again', async () => {
   await eventually(async () => expect(await next.queued('second')).toBeDefined());
   await next.settle(running.id);
   expect(await waiting).toMatchObject({ __typename: 'AdmitRequestPayload' });
+});
+
+it('a gateway that may run nothing has what waits for it refused, as what comes, and what runs goes on', async () => {
+  const model = await modelWith(app, seed, 100);
+  const { id: gatewayId } = await seed.gateway();
+  const { keyId } = await callerOf(seed);
+  await seed.run('setCapacity', { gateway: { gatewayId, maxInFlight: 1 } });
+  await app.app.services.admission.refreshed();
+  const wanted = { keyId, model: model.name, gatewayId };
+  const running = await gate.admit(wanted);
+  const waiting = gate.refused({ ...wanted, requestId: 'behind' });
+  await eventually(async () => expect(await gate.queued('behind')).toBeDefined());
+  await seed.run('setCapacity', { gateway: { gatewayId, maxInFlight: 0 } });
+  const refusal = { code: 'IN_FLIGHT_BLOCKED', limit: { owner: { type: 'GATEWAY', id: gatewayId }, limit: '0' } };
+  expect(await waiting).toMatchObject(refusal);
+  expect(await gate.refused(wanted)).toMatchObject(refusal);
+  expect(await inFlight()).toBe(1);
+  expect(await gate.settle(running.id)).toMatchObject({ isRepeated: false });
 });
