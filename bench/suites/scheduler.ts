@@ -1,4 +1,6 @@
 /** What a decision of the scheduler costs, by how many tenants wait for it. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Submission } from '../../src/modules/fairshare/api.ts';
 import { Scheduler } from '../../src/modules/fairshare/scheduler.ts';
 import { ratio, table, whole } from '../harness/report.ts';
@@ -24,31 +26,76 @@ function makeRandom(): (below: number) => number {
   };
 }
 
-interface Load {
+interface Work {
   /** Settles a request that runs; its slot goes to who waits, who then asks again. */
   pair(): void;
+}
+
+interface Load extends Work {
   readonly scheduler: Scheduler;
+  /** What the scheduler remembers, with the ids of what waits. */
+  readonly bytesPerTenant: number;
+}
+
+/** What the process holds once everything is gone that nobody needs. */
+function bytesHeld(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/**
+ * What memory alone costs: a bare binary heap of as many numbers as requests wait, of which the least is taken out and
+ * another one put in. A scheduler does this at every level, and has to remember what the numbers are for.
+ */
+function bareHeap(tenantCount: number): Work {
+  const random = makeRandom();
+  const size = tenantCount * waitingOfTenant;
+  // Ascending, so that it is a heap from the start.
+  const keys = Float64Array.from({ length: size }, (_, index) => index * 1_000);
+  const rows = Int32Array.from(keys, (_, index) => index);
+  const keyAt = (index: number): number => keys[index] ?? Number.POSITIVE_INFINITY;
+  return {
+    pair: () => {
+      const key = keyAt(0) + random(1_000 * size);
+      const row = rows[0] ?? 0;
+      let index = 0;
+      for (;;) {
+        const left = 2 * index + 1;
+        const least = keyAt(left + 1) < keyAt(left) ? left + 1 : left;
+        if (left >= size || key <= keyAt(least)) break;
+        keys[index] = keyAt(least);
+        rows[index] = rows[least] ?? 0;
+        index = least;
+      }
+      keys[index] = key;
+      rows[index] = row;
+    },
+  };
 }
 
 /** Tenants in groups that have requests waiting at all times, each of any of their keys and of any priority. */
 function backlog(tenantCount: number): Load {
   const random = makeRandom();
+  const keys: Pick<Submission, 'tenantId' | 'keyId'>[] = [];
+  for (let tenant = 0; tenant < tenantCount; tenant += 1) {
+    for (let key = 0; key < keysOfTenant; key += 1) {
+      keys.push({ tenantId: `tenant-${tenant}`, keyId: `tenant-${tenant}-key-${key}` });
+    }
+  }
+  const bytesBefore = bytesHeld();
   const scheduler = new Scheduler({ algorithm: 'HIERARCHICAL', ceiling: 10 * capacity });
   scheduler.setPool(pool, { capacity, maxQueued: 10_000_000, maxWaitMs: 60_000 }, 0);
   for (let group = 0; group < groupCount; group += 1) scheduler.setGroup(`group-${group}`, { weight: 50 + 50 * group });
-  const keys: Pick<Submission, 'tenantId' | 'keyId'>[] = [];
-  for (let tenant = 0; tenant < tenantCount; tenant += 1) {
-    const tenantId = `tenant-${tenant}`;
-    scheduler.setTenant(
-      tenantId,
-      { groupId: `group-${tenant % groupCount}`, weight: 1 + random(1_000), maxInFlight: capacity, maxQueued: 1_000 },
-      0,
-    );
-    for (let key = 0; key < keysOfTenant; key += 1) {
-      const keyId = `${tenantId}-key-${key}`;
-      scheduler.setKey(keyId, { tenantId, weight: 1 + random(1_000), maxInFlight: capacity }, 0);
-      keys.push({ tenantId, keyId });
+  for (const [index, { tenantId, keyId }] of keys.entries()) {
+    const groupId = `group-${Math.floor(index / keysOfTenant) % groupCount}`;
+    const weight = 1 + random(1_000);
+    if (index % keysOfTenant === 0) {
+      scheduler.setTenant(tenantId, { groupId, weight, maxInFlight: capacity, maxQueued: 1_000 }, 0);
     }
+    scheduler.setKey(keyId, { tenantId, weight: 1 + random(1_000), maxInFlight: capacity }, 0);
   }
   let now = 0;
   let requests = 0;
@@ -61,7 +108,8 @@ function backlog(tenantCount: number): Load {
     const id = `${tenant}:${requests}`;
     const priority = priorities[random(priorities.length)];
     const cost = 100 + random(2_000);
-    const { outcome } = scheduler.submit({ id, pool, ...key, priority, cost, leaseMs: 300_000 }, now);
+    const { tenantId, keyId } = key;
+    const { outcome } = scheduler.submit({ id, pool, tenantId, keyId, priority, cost, leaseMs: 300_000 }, now);
     if (outcome === 'GRANTED') running.push(id);
     else if (outcome === 'REFUSED') throw new Error('the load is more than the scheduler takes');
   };
@@ -80,7 +128,7 @@ function backlog(tenantCount: number): Load {
     running[index] = grant.id;
     submit(Number.parseInt(grant.id, 10));
   };
-  return { pair, scheduler };
+  return { pair, scheduler, bytesPerTenant: (bytesHeld() - bytesBefore) / tenantCount };
 }
 
 interface Measured {
@@ -89,7 +137,7 @@ interface Measured {
 }
 
 /** Per pair. */
-function measure({ pair }: Load, milliseconds: number): Measured {
+function measure({ pair }: Work, milliseconds: number): Measured {
   const startedAt = performance.now();
   const cpuBefore = process.cpuUsage();
   let pairs = 0;
@@ -121,31 +169,45 @@ export interface SchedulerOptions {
 export function runSchedulerSuite(options: SchedulerOptions, say: (line: string) => void): string {
   const rows = tenantCounts.map((tenantCount) => {
     const load = backlog(tenantCount);
-    measure(load, options.firstWarmUpSeconds * 1_000);
-    const rounds: Measured[] = [];
+    const floor = bareHeap(tenantCount);
+    for (const work of [load, floor]) measure(work, options.firstWarmUpSeconds * 1_000);
+    const rounds: (Measured & { readonly floorUs: number })[] = [];
     for (let round = 1; round <= options.rounds; round += 1) {
       const measured = measure(load, options.measureSeconds * 1_000);
-      rounds.push(measured);
+      const { cpuUs: floorUs } = measure(floor, options.measureSeconds * 1_000);
+      rounds.push({ ...measured, floorUs });
       say(
         `round ${round}/${options.rounds}  ${whole(tenantCount)} tenants  ${measured.cpuUs.toFixed(2)} µs CPU, ` +
-          `${measured.wallUs.toFixed(2)} µs a pair`,
+          `${measured.wallUs.toFixed(2)} µs a pair; a bare heap ${floorUs.toFixed(2)} µs CPU`,
       );
     }
     return {
       tenantCount,
       cpuUs: median(rounds.map(({ cpuUs }) => cpuUs)),
       wallUs: median(rounds.map(({ wallUs }) => wallUs)),
+      floorUs: median(rounds.map(({ floorUs }) => floorUs)),
+      bytesPerTenant: load.bytesPerTenant,
     };
   });
   const snapshotMs = measureSnapshot(backlog(100));
   const middle = rows[1]?.cpuUs;
-  const heads = ['backlogged tenants', 'pairs/s of CPU', 'µs of CPU', 'µs by the clock', 'relative to 1,000'];
-  const cells = rows.map(({ tenantCount, cpuUs, wallUs }) => [
+  const heads = [
+    'backlogged tenants',
+    'pairs/s of CPU',
+    'pairs/s by the clock',
+    'µs of CPU',
+    'relative to 1,000',
+    'bare heap µs of CPU',
+    'bytes a tenant',
+  ];
+  const cells = rows.map(({ tenantCount, cpuUs, wallUs, floorUs, bytesPerTenant }) => [
     whole(tenantCount),
     whole(1_000_000 / cpuUs),
+    whole(1_000_000 / wallUs),
     cpuUs.toFixed(2),
-    wallUs.toFixed(2),
     ratio(middle, cpuUs),
+    floorUs.toFixed(2),
+    whole(bytesPerTenant),
   ]);
   return `${table([heads, ...cells])}\n\nA snapshot with 100 backlogged tenants takes ${snapshotMs.toFixed(2)} ms.`;
 }

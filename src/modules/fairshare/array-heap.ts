@@ -9,6 +9,7 @@ export interface Order {
 
 /** Children of one node lie side by side in memory, so a wide heap waits for memory less often than a binary one. */
 const arity = 4;
+const parentOf = (index: number): number => (index - 1) >> 2;
 
 /**
  * The least first, by key and then by the rule for ties; any row can be changed or taken out in O(log n). The heaps on
@@ -85,7 +86,7 @@ export class ArrayHeap {
     const slot = this.#slots.pop() as number;
     const key = this.#keys.pop() as number;
     if (slot === removed) return;
-    if (index > 0 && this.#isBefore(key, slot, Math.floor((index - 1) / arity))) this.#rise(index, slot, key);
+    if (index > 0 && this.#isBefore(key, slot, parentOf(index))) this.#rise(index, slot, key);
     else this.#sink(index, slot, key);
   }
 
@@ -107,7 +108,7 @@ export class ArrayHeap {
   #rise(from: number, slot: number, key: number): void {
     let index = from;
     while (index > 0) {
-      const parent = Math.floor((index - 1) / arity);
+      const parent = parentOf(index);
       if (!this.#isBefore(key, slot, parent)) break;
       this.#place(index, this.#slots[parent] as number, this.#keys[parent] as number);
       index = parent;

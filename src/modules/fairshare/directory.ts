@@ -1,4 +1,5 @@
 import type { Cells, Store } from './cells.ts';
+import { IdTable } from './id-table.ts';
 import { groupFields, keyFields, noMaximum, tenantFields } from './layout.ts';
 import type { Queueing } from './queue-bounds.ts';
 import { type Bounds, NamedCap } from './state.ts';
@@ -27,7 +28,7 @@ interface KeyNodes {
 export class Directory {
   readonly groups = new Map<string, number>();
   readonly tenants = new Map<string, number>();
-  readonly keys = new Map<string, number>();
+  readonly keys = new IdTable((key) => this.idOf(key));
   readonly caps = new Map<string, NamedCap>();
   readonly #cells: Cells;
   readonly #names: Store<string>;
@@ -64,7 +65,7 @@ export class Directory {
   /** @throws when the key is known as another tenant's */
   key(id: string, tenantId: string): number {
     const known = this.keys.get(id);
-    if (known !== undefined) {
+    if (known !== 0) {
       const owner = this.idOf(this.#cells.int(known + tenantOfKey));
       if (owner === tenantId) return known;
       throw new Error(`key ${id} belongs to tenant ${owner}, not to ${tenantId}`);
@@ -73,7 +74,7 @@ export class Directory {
     this.#cells.add(tenant + keysOfTenant, 1);
     const made = this.make(id, keyFields.size);
     this.#cells.set(made + tenantOfKey, tenant);
-    this.keys.set(id, made);
+    this.keys.add(id, made);
     return made;
   }
 

@@ -31,7 +31,7 @@ export class Figures {
   key(id: string): Running {
     const { cells, directory } = this.#dispatcher.forest;
     const key = directory.keys.get(id);
-    return { inFlight: key === undefined ? 0 : cells.int(key + inFlight) };
+    return { inFlight: key === 0 ? 0 : cells.int(key + inFlight) };
   }
 
   /** Of what requests name in `caps`. */

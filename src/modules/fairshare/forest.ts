@@ -12,12 +12,12 @@ import {
   siblingsFields,
 } from './layout.ts';
 import { type Keeper, Siblings } from './siblings.ts';
-import { type Algorithm, Cap, type Pool } from './state.ts';
+import { type Algorithm, Cap, type Pool, priorities } from './state.ts';
 import { Tree } from './tree.ts';
 import { Walks } from './walks.ts';
 
 const { level, owner, tree, place, inside, isParked, nextParked } = nodeFields;
-const { parked, nodes } = keyFields;
+const { parked } = keyFields;
 const { nextOfKey } = keyNodeFields;
 
 /** All trees, with what they have in common. */
@@ -93,24 +93,15 @@ export class Forest implements Keeper {
   }
 
   isAhead(key: number): boolean {
-    const { cells } = this;
-    for (let node = cells.int(key + nodes); node !== 0; node = cells.int(node + nextOfKey)) {
-      if (cells.int(node + place) === places.ahead) return true;
-    }
-    return false;
+    return this.#nodesOf(key).some((node) => this.cells.int(node + place) === places.ahead);
   }
 
   releaseNodes(key: number): void {
-    for (let node = this.cells.int(key + nodes); node !== 0; node = this.cells.int(key + nodes)) {
-      this.#treeOf(node).releaseKeyNode(node);
-    }
+    for (const node of this.#nodesOf(key)) this.#treeOf(node).releaseKeyNode(node);
   }
 
   reweighKey(key: number): void {
-    const { cells } = this;
-    for (let node = cells.int(key + nodes); node !== 0; node = cells.int(node + nextOfKey)) {
-      this.siblings.reweigh(node, cells.get(key + keyFields.weight));
-    }
+    for (const node of this.#nodesOf(key)) this.siblings.reweigh(node, this.cells.get(key + keyFields.weight));
   }
 
   /** A node that is held back by its cap. */
@@ -136,6 +127,16 @@ export class Forest implements Keeper {
     let link = cells.int(node + nodeFields.cap) + parked;
     while (cells.int(link) !== node) link = cells.int(link) + nextParked;
     cells.set(link, cells.get(node + nextParked));
+  }
+
+  #nodesOf(key: number): number[] {
+    const { cells } = this;
+    return priorities.flatMap((_, index) => {
+      const nodes: number[] = [];
+      let node = cells.int(key + keyFields.nodes + index);
+      for (; node !== 0; node = cells.int(node + nextOfKey)) nodes.push(node);
+      return nodes;
+    });
   }
 
   #treeOf(node: number): Tree {

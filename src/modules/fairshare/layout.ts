@@ -17,38 +17,45 @@ const owner = {
   name: 3,
   weight: 4,
   isSet: 5,
-  /** Trees that have a node of it; of a key: its first node, of few: one for each pool, lot and priority. */
-  nodes: 6,
 } as const;
+const ownerSize = 6;
 
-export const poolFields = { ...owner, size: 7 } as const;
+const priorityCount = 3;
+
+export const poolFields = { ...owner, size: ownerSize } as const;
 
 export const groupFields = {
   ...owner,
+  /** Trees that have a node of it. */
+  nodes: ownerSize,
   /** Tenants that are in it. */
-  tenants: 7,
-  size: 8,
+  tenants: ownerSize + 1,
+  size: ownerSize + 2,
 } as const;
 
 export const tenantFields = {
   ...owner,
-  group: 7,
+  /** Trees that have a node of it. */
+  nodes: ownerSize,
+  group: ownerSize + 1,
   /** How many wait. */
-  queued: 8,
+  queued: ownerSize + 2,
   /** Keys that name it. */
-  keys: 9,
+  keys: ownerSize + 3,
   /** Bounds of its queue; less than 0: as the scheduler's options say. */
-  maxQueued: 10,
-  maxWaitMs: 11,
-  size: 12,
+  maxQueued: ownerSize + 4,
+  maxWaitMs: ownerSize + 5,
+  size: ownerSize + 6,
 } as const;
 
 export const keyFields = {
   ...owner,
-  tenant: 7,
+  tenant: ownerSize,
   /** Waiting and running. */
-  requests: 8,
-  size: 9,
+  requests: ownerSize + 1,
+  /** By priority the first of its nodes, of few: one for each pool and lot. */
+  nodes: ownerSize + 2,
+  size: ownerSize + 2 + priorityCount,
 } as const;
 
 /** Deployment (the root) -> pools -> groups -> tenants -> keys; without groups when tenants share a pool directly. */
@@ -85,25 +92,25 @@ const node = {
   place: 3,
   /** In the heap of that place. */
   slot: 4,
-  waiting: 5,
-  inFlight: 6,
-  parent: 7,
   /** Those among whom it is. */
-  siblings: 8,
-  /** What holds it back; none in lots, where those wait whom another cap holds back. */
-  cap: 9,
-  /** Held back by it, and which is the next that is. */
-  isParked: 10,
-  nextParked: 11,
-  /** The arrival that made it wait; among equals the earliest is first. */
-  arrival: 12,
+  siblings: 5,
+  parent: 6,
+  level: 7,
+  waiting: 8,
+  inFlight: 9,
   /** Tokens served in this pool since it became active: estimates of what runs, actual figures of what was settled. */
-  servedTokens: 13,
-  owner: 14,
-  level: 15,
+  servedTokens: 10,
+  /** What holds it back; none in lots, where those wait whom another cap holds back. */
+  cap: 11,
+  owner: 12,
   /** Of a key. */
-  priority: 16,
-  tree: 17,
+  priority: 13,
+  tree: 14,
+  /** The arrival that made it wait; among equals the earliest is first. */
+  arrival: 15,
+  /** Held back by its cap, and which is the next that is. */
+  isParked: 16,
+  nextParked: 17,
   /** How many slots it is still owed. */
   owedSlots: 18,
 } as const;
@@ -116,7 +123,6 @@ const inside = nodeSize + 1;
 /** Of pools and groups. */
 export const nodeFields = { ...node, asking, inside, size: inside + siblingsFields.size } as const;
 
-const priorityCount = 3;
 const afterInside = inside + priorityCount * siblingsFields.size;
 
 export const tenantNodeFields = {

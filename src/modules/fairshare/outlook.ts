@@ -46,7 +46,7 @@ export function outlookOf({ dispatcher, limits }: Scene, prospect: Prospect, now
   const { forest } = dispatcher;
   const { cells, directory, ceiling } = forest;
   const tenant = directory.tenants.get(prospect.tenantId) ?? 0;
-  const key = directory.keys.get(prospect.keyId) ?? 0;
+  const key = directory.keys.get(prospect.keyId);
   const way = wayOf(entry.tree, { forest, prospect, tenant, key });
   const figures = {
     expectedSlots: way.expectedSlots,

@@ -1,5 +1,6 @@
 import type { Adoption, Submission } from './api.ts';
 import { type Cells, Store } from './cells.ts';
+import { IdTable } from './id-table.ts';
 import { requestFields } from './layout.ts';
 
 const { lane: laneOfRequest, arrival, submittedAt, leaseMs, charge, isHeld, lot, id: idOfRequest } = requestFields;
@@ -13,7 +14,7 @@ export const atLeastOne = (tokens: number): number => Math.max(1, tokens);
 /** Requests that wait or run, by their ids. */
 export class Requests {
   readonly #cells: Cells;
-  readonly #byId = new Map<string, number>();
+  readonly #byId = new IdTable((request) => this.idOf(request));
   readonly #ids = new Store<string>();
   /** Rows of requests that ended, each with its place among the ids, for those that come next. */
   readonly #free: number[] = [];
@@ -25,12 +26,12 @@ export class Requests {
 
   /** @throws when it is there already */
   refuseKnown(id: string): void {
-    if (this.#byId.has(id)) throw new Error(`request ${id} waits or runs already`);
+    if (this.#byId.get(id) !== 0) throw new Error(`request ${id} waits or runs already`);
   }
 
   /** 0 when there is none. */
   byId(id: string): number {
-    return this.#byId.get(id) ?? 0;
+    return this.#byId.get(id);
   }
 
   held(id: string): number {
@@ -48,7 +49,8 @@ export class Requests {
 
   /** In the order in which they came. */
   all(): number[] {
-    return [...this.#byId.values()];
+    const arrivalOf = (request: number): number => this.#cells.get(request + arrival);
+    return this.#byId.rows().sort((a, b) => arrivalOf(a) - arrivalOf(b));
   }
 
   add({ id, cost }: Submission | Adoption, lane: number, lasts: number | undefined, now: number): number {
@@ -63,7 +65,7 @@ export class Requests {
     cells.set(request + charge, atLeastOne(cost));
     cells.set(request + isHeld, 0);
     cells.set(request + lot, 0);
-    this.#byId.set(id, request);
+    this.#byId.add(id, request);
     return request;
   }
 

@@ -298,7 +298,7 @@ export class Scheduler {
   removeKey(id: string, now: number): readonly string[] {
     const { cells, directory } = this.#forest;
     const key = directory.keys.get(id);
-    if (key === undefined) return [];
+    if (key === 0) return [];
     const evicted = this.#evict((node) => cells.int(node + owner) === key);
     if (directory.keys.get(id) === key) this.#configuration.removeKey(key);
     this.#dispatch(now);

@@ -13,7 +13,8 @@ import {
 import type { Pool } from './state.ts';
 
 const { weight, parent, siblings, cap, owner, level, priority, tree, servedTokens, arrival, inside } = nodeFields;
-const { nodes, max } = poolFields;
+const { max } = poolFields;
+const { nodes } = tenantFields;
 const { plainLane, nextOfKey, nextInTenant, previousInTenant } = keyNodeFields;
 const { firstKey, keyCount } = tenantNodeFields;
 
@@ -69,8 +70,9 @@ export class Tree {
     const node = this.#make(keyNodeFields.size, levels.KEY, key, cells.get(key + keyFields.weight));
     cells.set(node + priority, ofPriority);
     cells.set(node + plainLane + laneFields.node, node);
-    cells.set(node + nextOfKey, cells.get(key + nodes));
-    cells.set(key + nodes, node);
+    const link = key + keyFields.nodes + ofPriority;
+    cells.set(node + nextOfKey, cells.get(link));
+    cells.set(link, node);
     const tenant = this.#tenantNode(cells.int(key + keyFields.tenant));
     const first = cells.int(tenant + firstKey);
     cells.set(node + nextInTenant, first);
@@ -128,7 +130,7 @@ export class Tree {
   releaseKeyNode(node: number): void {
     const { cells } = this.#forest;
     this.#forest.unpark(node);
-    let link = cells.int(node + owner) + nodes;
+    let link = cells.int(node + owner) + keyFields.nodes + cells.int(node + priority);
     while (cells.int(link) !== node) link = cells.int(link) + nextOfKey;
     cells.set(link, cells.get(node + nextOfKey));
     const tenant = cells.int(node + parent);
@@ -194,10 +196,8 @@ export class Tree {
   /** The node of a key that is known here; 0 when there is none. */
   knownKeyNode(key: number, ofPriority: number): number {
     const { cells } = this.#forest;
-    let node = cells.int(key + nodes);
-    while (node !== 0 && (cells.int(node + priority) !== ofPriority || cells.int(node + tree) !== this.number)) {
-      node = cells.int(node + nextOfKey);
-    }
+    let node = cells.int(key + keyFields.nodes + ofPriority);
+    while (node !== 0 && cells.int(node + tree) !== this.number) node = cells.int(node + nextOfKey);
     return node;
   }
 
