@@ -9,6 +9,7 @@ import {
   isNonNullType,
   isObjectType,
   isRequiredArgument,
+  isUnionType,
 } from 'graphql';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { encodeId, newId } from '../../src/graph/ids.ts';
@@ -57,6 +58,10 @@ function anyValue(argument: GraphQLArgument | GraphQLInputField): unknown {
   return type.name === 'ID' || type.name === 'String' ? 'any' : 1;
 }
 
+interface Answered {
+  readonly answer: { readonly issues?: readonly { readonly rule: string }[] } | null;
+}
+
 async function refusal([name, argumentName, inner, isListed]: Place, id: string) {
   const field = queries[name] as GraphQLField<unknown, unknown>;
   const value = isListed ? [id] : id;
@@ -73,12 +78,15 @@ async function refusal([name, argumentName, inner, isListed]: Place, id: string)
     ? ''
     : isObjectType(type) && 'edges' in type.getFields()
       ? '{ edges { __typename } }'
-      : '{ __typename }';
-  const answer = await app.operator.send(
+      : isUnionType(type) && type.getTypes().some((member) => member.name === 'ValidationError')
+        ? '{ ... on ValidationError { issues { rule } } }'
+        : '{ __typename }';
+  const answer = await app.operator.send<Answered, Record<string, unknown>>(
     `query (${variables}) { answer: ${name}(${args}) ${selection} }`,
     Object.fromEntries(given.map(([argument, any]) => [argument.name, any])),
   );
-  return answer.errors?.[0]?.extensions.code;
+  // Of a field that answers with what breaks its rules, as commands do.
+  return answer.errors?.[0]?.extensions.code ?? answer.data?.answer?.issues?.[0]?.rule;
 }
 
 describe.each(places)('%s(%s) %s', (...place) => {

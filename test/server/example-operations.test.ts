@@ -42,7 +42,7 @@ test('every tab of the playground does what it says, with what the tabs before i
 const liveTabs = operations.filter(({ text }) => /\w+Live\b/.test(text));
 
 test('there is a tab that follows each live snapshot', () => {
-  expect(liveTabs.map(({ file }) => file)).toEqual(['14-fairshare-live.graphql', '15-stats-live.graphql']);
+  expect(liveTabs.map(({ file }) => file)).toEqual(['15-fairshare-live.graphql', '16-stats-live.graphql']);
 });
 
 test.each(liveTabs)('$file shows the state of now at once', async ({ text }) => {

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
+import { encodeId, newId } from '../../../src/graph/ids.ts';
 import { startTestApp, type TestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
-import { explain, limitsFor, type TestExplanation } from '../../testkit/explain.ts';
+import { askToExplain, explain, limitsFor, type TestExplanation } from '../../testkit/explain.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
 import { Seed } from '../../testkit/seed.ts';
@@ -58,7 +59,12 @@ async function everything(of: TestApp) {
   const { prisma } = database;
   const [figures, ...kept] = await Promise.all([
     of.operator.run(figuresDocument),
-    prisma.limitCounter.findMany({ orderBy: { key: 'asc' } }),
+    // Those that are over are removed now and then.
+    prisma.limitCounter.findMany({
+      where: { OR: [{ expiresAt: null }, { expiresAt: { gt: of.clock.now() } }] },
+      select: { key: true, state: true, expiresAt: true },
+      orderBy: { key: 'asc' },
+    }),
     prisma.lease.findMany({ orderBy: { id: 'asc' } }),
     prisma.usageRecord.count(),
     prisma.apiKeySecret.findMany({ orderBy: { id: 'asc' } }),
@@ -352,4 +358,21 @@ it('a server that has just started shows the limits as the one before it did, be
   ]);
   expect(after).toEqual(before);
   expect(after[0]?.[2]).toMatchObject({ name: 'TOKENS_PER_DAY', layers: [{ used: '45' }] });
+});
+
+it.each<[string, Parameters<typeof askToExplain>[1]]>([
+  ['key', {}],
+  ['key', { key: 'fl_tenant_x', keyId: encodeId('ApiKey', newId()) }],
+  ['keyId', { keyId: encodeId('Tenant', newId()) }],
+  ['model', { key: 'x', model: '' }],
+  ['model', { key: 'x', model: 'x'.repeat(256) }],
+  ['estimatedInputTokens', { key: 'x', estimatedInputTokens: -1 }],
+  ['estimatedOutputTokens', { key: 'x', estimatedOutputTokens: 10_000_001 }],
+  ['userExternalId', { key: 'x', userExternalId: ' ada' }],
+  ['gatewayId', { key: 'x', gatewayId: 'nothing' }],
+  ['priority', { key: 'x', priority: null }],
+  ['origin', { key: 'x', origin: 'x'.repeat(2_001) }],
+  ['ipAddress', { key: 'x', ipAddress: 'x'.repeat(65) }],
+])('the rules of a request hold for one that is asked about as well: %s', async (field, wanted) => {
+  expect(await askToExplain(app.operator, wanted)).toMatchObject({ __typename: 'ValidationError', path: [field] });
 });
