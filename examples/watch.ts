@@ -56,6 +56,7 @@ const fairshareLive = graphql(`
     inFlight
     queued
     weightShare
+    expectedSlots
     slotCap
     borrowed
     oldestWaitMs
@@ -104,7 +105,9 @@ let fairshare: WatchFairshareSubscription['fairshareLive'] | undefined;
 let stats: WatchStatsSubscription['statsLive'] | undefined;
 let isConnected = false;
 
-const screen = new Screen(process.stdout, (size) => picture({ fairshare, stats, isConnected }, size));
+const screen = new Screen(process.stdout, (size) =>
+  picture({ fairshare, stats, isConnected, pool: options.pool }, size),
+);
 
 async function watchFairshare(): Promise<void> {
   const events = {
@@ -113,8 +116,10 @@ async function watchFairshare(): Promise<void> {
       isConnected = true;
     },
     onLost: () => {
+      // After the only picture, the connection is not needed any more.
+      if (options.once) return;
       isConnected = false;
-      if (!options.once) screen.draw();
+      screen.draw();
     },
   };
   const variables = { minIntervalMs, ...(options.pool === undefined ? {} : { pool: options.pool }) };

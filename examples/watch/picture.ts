@@ -15,6 +15,8 @@ export interface Watched {
   readonly fairshare: Fairshare | undefined;
   readonly stats: Stats | undefined;
   readonly isConnected: boolean;
+  /** The model whose slots are shown; undefined: all. */
+  readonly pool: string | undefined;
 }
 
 type Style = Parameters<typeof styleText>[0];
@@ -31,6 +33,8 @@ interface Row {
 }
 
 const barColumns = 24;
+const gap = '  ';
+const gapColumns = gap.length;
 /** Whoever waits and has less than this part of what its weight gives is behind. */
 const behind = 0.9;
 
@@ -43,10 +47,10 @@ const wait = (ms: number | null): string => {
 };
 
 /** The lines of one picture, none longer than the terminal is wide and no more than it has. */
-export function picture({ fairshare, stats, isConnected }: Watched, size: Size): readonly string[] {
+export function picture({ fairshare, stats, isConnected, pool }: Watched, size: Size): readonly string[] {
   if (fairshare === undefined) return [isConnected ? 'Waiting for the first snapshot…' : 'Connecting…'];
   const lines = [
-    ...headLines(fairshare, stats, isConnected).map((cells) => cut(cells, size.columns)),
+    ...headLines({ fairshare, stats, isConnected, pool }).map((cells) => cut(cells, size.columns)),
     '',
     ...shareTable(fairshare, size.columns),
     '',
@@ -55,8 +59,14 @@ export function picture({ fairshare, stats, isConnected }: Watched, size: Size):
   return lines.slice(0, size.rows);
 }
 
-function headLines(fairshare: Fairshare, stats: Stats | undefined, isConnected: boolean): readonly (readonly Cell[])[] {
-  const { totals, tenants, asOf, algorithm } = fairshare;
+function headLines({
+  fairshare,
+  stats,
+  isConnected,
+  pool,
+}: Watched & { readonly fairshare: Fairshare }): readonly (readonly Cell[])[] {
+  const { pools, tenants, asOf, algorithm } = fairshare;
+  const totals = pool === undefined ? fairshare.totals : (pools[0]?.totals ?? null);
   const inFlight = totals?.inFlight ?? sum(tenants, ({ inFlight }) => inFlight);
   const queued = totals?.queued ?? sum(tenants, ({ queued }) => queued);
   const state: Cell = isConnected ? { text: 'live', style: 'green' } : { text: 'reconnecting…', style: 'red' };
@@ -64,6 +74,7 @@ function headLines(fairshare: Fairshare, stats: Stats | undefined, isConnected: 
     { text: 'Fairlead  ', style: 'bold' },
     state,
     { text: `  ${asOf.slice(11, 19)}  ${algorithm.toLowerCase()}  ` },
+    ...(pool === undefined ? [] : [{ text: `${pools[0]?.model ?? `nothing of ${pool}`}  ` }]),
     { text: `${whole.format(inFlight)}${totals === null ? '' : ` of ${whole.format(totals.capacity)}`} in flight  ` },
     { text: `${whole.format(queued)} queued` },
   ];
@@ -109,10 +120,10 @@ function rowsOf({ groups, tenants }: Fairshare): readonly Row[] {
 }
 
 function shareTable(fairshare: Fairshare, columns: number): readonly string[] {
-  const all = fairshare.totals?.inFlight ?? sum(fairshare.tenants, ({ inFlight }) => inFlight);
   const rows = rowsOf(fairshare).map(({ name, isGroup, share }): readonly Cell[] => {
-    const { weight, inFlight, queued, weightShare, slotCap, borrowed, oldestWaitMs } = share;
-    const has = all === 0 ? 0 : inFlight / all;
+    const { weight, inFlight, queued, weightShare, expectedSlots, slotCap, borrowed, oldestWaitMs } = share;
+    // Of the same slots as the expected share.
+    const has = expectedSlots === 0 ? 0 : (inFlight / expectedSlots) * weightShare;
     const isBehind = queued > 0 && has < behind * weightShare;
     return [
       { text: name, ...(isGroup && { style: 'bold' }) },
@@ -127,7 +138,7 @@ function shareTable(fairshare: Fairshare, columns: number): readonly string[] {
     ];
   });
   const heads = ['group, tenant', 'weight', 'in flight', 'queued', 'oldest', 'share', 'expected', 'borrowed', ''];
-  return table(heads, rows, columns);
+  return table({ heads, rows, dispensable: ['weight', 'borrowed', 'oldest', '', 'expected'] }, columns);
 }
 
 function poolTable({ pools }: Fairshare, columns: number): readonly string[] {
@@ -145,7 +156,8 @@ function poolTable({ pools }: Fairshare, columns: number): readonly string[] {
       ],
     ];
   });
-  return rows.length === 0 ? [] : table(['pool', 'in flight', 'queued', 'oldest', 'borrowed', ''], rows, columns);
+  const heads = ['pool', 'in flight', 'queued', 'oldest', 'borrowed', ''];
+  return rows.length === 0 ? [] : table({ heads, rows, dispensable: ['borrowed', 'oldest', ''] }, columns);
 }
 
 /** What somebody has, and a mark where the expected share ends. */
@@ -158,20 +170,32 @@ function bar(has: number, expected: number | undefined): string {
   }).join('');
 }
 
-/** The first column and the last, which holds a picture, to the left; figures to the right. */
-function table(heads: readonly string[], rows: readonly (readonly Cell[])[], columns: number): readonly string[] {
+interface Table {
+  readonly heads: readonly string[];
+  readonly rows: readonly (readonly Cell[])[];
+  /** What is left out of a narrow terminal, this order. */
+  readonly dispensable: readonly string[];
+}
+
+/** The first column and the last, which holds a picture and has no head, to the left; figures to the right. */
+function table({ heads, rows, dispensable }: Table, columns: number): readonly string[] {
   const all = [heads.map((text): Cell => ({ text, style: 'dim' })), ...rows];
-  const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)));
-  return all.map((row) =>
-    cut(
-      row.map(({ text, ...rest }, column) => {
-        const width = widths[column] ?? 0;
-        const isLeft = column === 0 || column === heads.length - 1;
-        return { ...rest, text: `${isLeft ? text.padEnd(width) : text.padStart(width)}  ` };
-      }),
-      columns,
-    ),
-  );
+  const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)) + gapColumns);
+  const leftOut = new Set<number>();
+  const width = () => sum(widths, (each) => each) - sum([...leftOut], (column) => widths[column] ?? 0) - gapColumns;
+  for (const head of dispensable) {
+    if (width() <= columns) break;
+    leftOut.add(heads.indexOf(head));
+  }
+  return all.map((row) => {
+    const cells = row.map(({ text, ...rest }, column) => {
+      const own = widths[column] ?? 0;
+      const isLeft = column === 0 || heads[column] === '';
+      return { ...rest, text: isLeft ? text.padEnd(own) : `${text.padStart(own - gapColumns)}${gap}` };
+    });
+    const shown = cells.filter((_, column) => !leftOut.has(column));
+    return cut(shown, columns);
+  });
 }
 
 /** As much as there is room for, then with its styles: those take no room. */

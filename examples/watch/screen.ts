@@ -1,8 +1,8 @@
 import type { WriteStream } from 'node:tty';
 
 export interface Size {
+  /** Infinity where nothing is cut, as are rows. */
   readonly columns: number;
-  /** Infinity where nothing is cut. */
   readonly rows: number;
 }
 
@@ -15,7 +15,6 @@ const codes = {
   clearBelow: '\u001b[J',
 } as const;
 
-const printedColumns = 100;
 /** No more pictures than eyes can follow, also when two subscriptions bring something at the same moment. */
 const minGapMs = 50;
 
@@ -58,9 +57,9 @@ export class Screen {
     }, minGapMs);
   }
 
-  /** Prints one picture as it is, however long. */
+  /** Prints one picture as it is, however long, and where it is no terminal, however wide. */
   print(): void {
-    const size = { columns: this.#output.columns ?? printedColumns, rows: Number.POSITIVE_INFINITY };
+    const size = { columns: this.#output.columns ?? Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY };
     this.#output.write(`${this.#lines(size).join('\n')}\n`);
   }
 

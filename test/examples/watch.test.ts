@@ -17,6 +17,7 @@ const share = (inFlight: number, weightShare: number, rest: Partial<Fairshare['t
   inFlight,
   queued: 0,
   weightShare,
+  expectedSlots: 8 * weightShare,
   slotCap: 4,
   borrowed: 0,
   oldestWaitMs: null,
@@ -57,7 +58,9 @@ const stats: WatchStatsSubscription['statsLive'] = {
 const unlimited = { columns: 200, rows: Number.POSITIVE_INFINITY };
 
 function draw(watched: Partial<Watched>, size = unlimited): readonly string[] {
-  return picture({ fairshare, stats, isConnected: true, ...watched }, size).map(stripVTControlCharacters);
+  return picture({ fairshare, stats, isConnected: true, pool: undefined, ...watched }, size).map(
+    stripVTControlCharacters,
+  );
 }
 
 describe('the picture', () => {
@@ -90,8 +93,22 @@ describe('the picture', () => {
     };
     const lines = draw({ fairshare: own, stats: undefined });
     expect(lines[0]).toContain('7 in flight  0 queued');
+    expect(lines[3]).toMatch(/zeta +100 +7\/4 +0 +– +88 % +50 %/);
     expect(lines.filter((line) => line.includes('zeta'))).toHaveLength(1);
     expect(lines.join('\n')).not.toContain('large');
+  });
+
+  it('of one pool shows its slots, and what everyone has of them', () => {
+    const [, late] = fairshare.tenants;
+    if (late === undefined) throw new Error('There is no tenant.');
+    const inPool = { ...late, ...share(1, 1, { expectedSlots: 2 }) };
+    const pools = [{ model: 'Small', totals: { ...totals, capacity: 2, inFlight: 1, queued: 0 } }];
+    const lines = draw({ fairshare: { ...fairshare, groups: [], tenants: [], pools }, pool: 'small' });
+    expect(lines[0]).toBe('Fairlead  live  10:00:00  hierarchical  Small  1 of 2 in flight  0 queued');
+    const own = draw({ fairshare: { ...fairshare, groups: null, tenants: [inPool], pools }, pool: 'small' });
+    expect(own.find((line) => line.includes('late'))).toMatch(/1\/4 +0 +– +50 % +100 %/);
+    const unknown = draw({ fairshare: { ...fairshare, groups: [], tenants: [], pools: [] }, pool: 'x' });
+    expect(unknown[0]).toContain('nothing of x  0 in flight');
   });
 
   it('says that the connection is lost, and keeps what it showed', () => {
@@ -99,6 +116,16 @@ describe('the picture', () => {
     expect(lines[0]).toContain('reconnecting…');
     expect(lines.length).toBe(draw({}).length);
     expect(draw({ fairshare: undefined, isConnected: false })).toEqual(['Connecting…']);
+  });
+
+  it('leaves out of a narrow terminal what matters least', () => {
+    const wide = draw({});
+    expect(draw({}, { ...unlimited, columns: 110 }).slice(3)).toEqual(wide.slice(3));
+    const head = (columns: number) => draw({}, { ...unlimited, columns })[4];
+    expect(wide[4]).toMatch(/tenant +weight +in flight +queued +oldest +share +expected +borrowed$/);
+    expect(head(90)).toMatch(/tenant +in flight +queued +oldest +share +expected$/);
+    expect(head(50)).toMatch(/tenant +in flight +queued +share +expected$/);
+    expect(head(40)).toMatch(/tenant +in flight +queued +share$/);
   });
 
   it.each([
@@ -143,6 +170,7 @@ describe('the program', async () => {
     expect(output.text).toMatch(/Acme +100 +7\/12/);
     expect(output.text).toContain('RATE_LIMITED');
     expect(output.text.match(/Fairlead/g)).toHaveLength(1);
+    expect(output.text).toMatch(/^Fairlead {2}live/);
   });
 
   it('says why there is no picture', async () => {
