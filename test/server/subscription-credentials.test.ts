@@ -91,7 +91,7 @@ const newKey = (more: Partial<CreateKeyInput> = {}) =>
     kind: 'TENANT',
     name: 'follower',
     tenantId,
-    scopes: ['audit:read', 'teams:read'],
+    scopes: ['audit:read', 'fairshare:read', 'teams:read'],
     expiresAt: new Date(app.clock.now().getTime() + minute).toISOString(),
     ...more,
   });
@@ -147,6 +147,45 @@ describe.each(endings)('once its key $how', ({ key: more, end, closes, says }) =
     expect(lines).toEqual(['event: next', expect.stringMatching(/^data: /), 'event: complete', 'data:']);
     expect(JSON.parse(lines[1]?.slice('data: '.length) ?? '')).toMatchObject({ errors: [{ extensions: says }] });
     await eventually(async () => expect(await runningSubscriptions(program)).toBe(before));
+  });
+
+  it.each<readonly [string, typeof app]>([
+    ['of this program', app],
+    ['of another program', other],
+  ])('live snapshots %s end before the next one, and go on for others who share them', async (_where, program) => {
+    const { key, secret } = await newKey(more);
+    const shared = await newKey({ expiresAt: null });
+    const headers = { authorization: `Bearer ${secret}` };
+    const query = 'subscription { fairshareLive(minIntervalMs: 10000) { instanceId } }';
+    const before = await runningSubscriptions(program.app);
+    const [ending, going] = [
+      await Socket.accepted(program.app.url, headers),
+      await Socket.accepted(program.app.url, { authorization: `Bearer ${shared.secret}` }),
+    ];
+    for (const socket of [ending, going]) {
+      socket.subscribe('1', query);
+      expect(await socket.message()).toMatchObject({ type: 'next' });
+    }
+    const response = await fetch(`${program.app.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...headers },
+      body: JSON.stringify({ query }),
+    });
+    await eventually(async () => expect(await runningSubscriptions(program.app)).toBe(before + 3));
+    await end(key.id);
+    if (closes === undefined) {
+      expect(await ending.message()).toMatchObject({ id: '1', type: 'error', payload: [{ extensions: says }] });
+      await ending.close();
+    } else {
+      expect(await ending.closed).toEqual(closes);
+    }
+    const results = (await response.text()).split('\n').filter((line) => line.startsWith('data: '));
+    expect(JSON.parse(results.at(-1)?.slice('data: '.length) ?? '')).toMatchObject({ errors: [{ extensions: says }] });
+    await eventually(async () => expect(await runningSubscriptions(program.app)).toBe(before + 1));
+    const next = going.message();
+    app.clock.advance(10_000);
+    expect(await next).toMatchObject({ id: '1', type: 'next' });
+    await going.close();
   });
 });
 
