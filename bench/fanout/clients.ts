@@ -1,23 +1,26 @@
 /** Thousands of subscribers, as the suite says. They read as little of a result as it takes to know its age. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { Agent, type IncomingMessage, request as openRequest } from 'node:http';
 import { WebSocket } from 'ws';
 import { percentile } from '../harness/statistics.ts';
-import type { ClientOrder, Deliveries, Reply } from './protocol.ts';
+import type { ClientOrder, Deliveries, Reply, Transport } from './protocol.ts';
 
-let sockets: WebSocket[] = [];
+/** Each ends one subscription and its connection. */
+let leave: (() => Promise<unknown>)[] = [];
 let ages: number[] | undefined;
 let bytes = 0;
 
 const asOfPattern = /"asOf":"([^"]+)"/;
 
-function onResult(data: Buffer): void {
+/** @param data its beginning at least */
+function onResult(data: Buffer, length: number): void {
   if (ages === undefined) return;
   const now = Date.now();
   const asOf = asOfPattern.exec(data.toString('latin1', 0, 400))?.[1];
   if (asOf === undefined) return;
   ages.push(now - Date.parse(asOf));
-  bytes = data.length;
+  bytes = length;
 }
 
 /** Connects and subscribes; ready when the first result is there. */
@@ -34,8 +37,53 @@ async function subscribe(url: string, connectionParams: object, query: string): 
   socket.send(JSON.stringify({ type: 'subscribe', id: randomUUID(), payload: { query } }));
   const [first] = (await once(socket, 'message', until)) as [Buffer];
   if (!asOfPattern.test(first.toString('latin1', 0, 400))) throw new Error(`no result: ${String(first).slice(0, 400)}`);
-  socket.on('message', onResult);
+  socket.on('message', (data: Buffer) => onResult(data, data.length));
   return socket;
+}
+
+const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY });
+
+/** The same as a stream of events. */
+async function subscribeToEvents(url: string, headers: object, query: string): Promise<() => Promise<unknown>> {
+  const outgoing = openRequest(`${url}/graphql`, {
+    method: 'POST',
+    agent,
+    headers: { accept: 'text/event-stream', 'content-type': 'application/json', ...headers },
+  });
+  const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
+  outgoing.end(JSON.stringify({ query }));
+  const [response] = await answered;
+  // It ends when the client closes it.
+  response.on('error', () => undefined);
+  await new Promise<void>((resolve) => {
+    let length = 0;
+    response.on('data', (data: Buffer) => {
+      // A result begins an event; what else comes is its rest, or a sign of life.
+      if (data.toString('latin1', 0, 6) !== 'event:') {
+        length += data.length;
+        return;
+      }
+      // How long it becomes is not known yet; the one before was as long.
+      onResult(data, length);
+      length = data.length;
+      resolve();
+    });
+  });
+  return () => {
+    const closed = once(response, 'close');
+    response.destroy();
+    return closed;
+  };
+}
+
+async function join(transport: Transport, url: string, params: object, query: string): Promise<() => Promise<unknown>> {
+  if (transport === 'SSE') return subscribeToEvents(url, params, query);
+  const socket = await subscribe(url, params, query);
+  return () => {
+    const closed = once(socket, 'close');
+    socket.close();
+    return closed;
+  };
 }
 
 async function inTurns<Item>(
@@ -56,12 +104,12 @@ const connectAtOnce = 50;
 async function obey(order: ClientOrder): Promise<Deliveries | undefined> {
   switch (order.kind) {
     case 'connect': {
-      const { url, count, connectionParams, query } = order;
+      const { transport, url, count, connectionParams, query } = order;
       await inTurns(
         Array.from({ length: count }, (_, index) => connectionParams[index % connectionParams.length] ?? {}),
         connectAtOnce,
         async (params) => {
-          sockets.push(await subscribe(url, params, query));
+          leave.push(await join(transport, url, params, query));
         },
       );
       return undefined;
@@ -81,10 +129,8 @@ async function obey(order: ClientOrder): Promise<Deliveries | undefined> {
       };
     }
     case 'disconnect': {
-      const closed = sockets.map((socket) => once(socket, 'close'));
-      for (const socket of sockets) socket.close();
-      await Promise.all(closed);
-      sockets = [];
+      await Promise.all(leave.map((end) => end()));
+      leave = [];
       return undefined;
     }
     case 'churn': {

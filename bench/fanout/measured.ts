@@ -13,11 +13,12 @@ export function obeySuite(publish: () => void): void {
   let timer: NodeJS.Timeout | undefined;
   const report = (): ServerReport => {
     const { user, system } = process.cpuUsage(cpu);
+    const { heapUsed, external } = process.memoryUsage();
     return {
       cpuMicroseconds: user + system,
       // A tick that comes on time is counted as well.
       longestBlockMs: Math.max(0, delays.max / 1e6 - resolutionMs),
-      heapBytes: process.memoryUsage().heapUsed,
+      heapBytes: heapUsed + external,
     };
   };
   const obey = async (order: ServerOrder): Promise<ServerReport | undefined> => {

@@ -14,16 +14,20 @@ export interface ServerReport {
   readonly cpuMicroseconds: number;
   /** Nothing else was done for this long at the most, in milliseconds. */
   readonly longestBlockMs: number;
+  /** With what lies outside of the heap for objects on it. */
   readonly heapBytes: number;
 }
+
+export type Transport = 'WebSocket' | 'SSE';
 
 /** To the clients. */
 export type ClientOrder =
   | {
       readonly kind: 'connect';
+      readonly transport: Transport;
       readonly url: string;
       readonly count: number;
-      /** One for each credential; sockets take them in turns. */
+      /** One for each credential; subscribers take them in turns. */
       readonly connectionParams: readonly object[];
       readonly query: string;
     }

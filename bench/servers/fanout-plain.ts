@@ -1,5 +1,5 @@
 /** graphql-ws with yoga's pub/sub, as their documentation puts them together: no authentication, no limits. */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buildSchema } from 'graphql';
@@ -17,7 +17,10 @@ const eventOf = (seq: number) => {
 
 type Event = ReturnType<typeof eventOf>;
 
-const pubSub = createPubSub<{ live: [event: Event] }>();
+// Its own default is the same; Node warns of more than ten subscribers of one.
+const eventTarget = new EventTarget();
+setMaxListeners(0, eventTarget);
+const pubSub = createPubSub<{ live: [event: Event] }>({ eventTarget });
 let newest = eventOf(0);
 
 async function* events(): AsyncGenerator<Event> {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fairlead } from '../contenders/fairlead.ts';
 import { type DocumentName, documents } from '../fanout/data.ts';
-import type { ClientOrder, Deliveries, Reply, ServerOrder, ServerReport } from '../fanout/protocol.ts';
+import type { ClientOrder, Deliveries, Reply, ServerOrder, ServerReport, Transport } from '../fanout/protocol.ts';
 import { onCleanup } from '../harness/cleanup.ts';
 import type { BenchDatabase } from '../harness/database.ts';
 import type { Options } from '../harness/options.ts';
@@ -61,6 +61,7 @@ type Clients = Obedient<ClientOrder>;
 
 interface Contestant {
   readonly name: string;
+  readonly transport: Transport;
   readonly server: FanoutServer;
   readonly url: string;
   readonly connectionParams: readonly object[];
@@ -93,12 +94,13 @@ async function startFairlead(database: BenchDatabase): Promise<Contestant> {
     return { authorization: `Bearer ${secret}` };
   };
   const connectionParams = await Promise.all(Array.from({ length: keyCount }, makeKey));
-  return { name: 'fairlead', server, url, connectionParams };
+  return { name: 'fairlead', transport: 'WebSocket', server, url, connectionParams };
 }
 
-async function startPlain(): Promise<Contestant> {
-  const server: FanoutServer = new Obedient('servers/fanout-plain.ts');
-  return { name: 'graphql-ws + pub/sub', server, url: await server.said<string>(), connectionParams: [{}] };
+/** One that asks nobody who he is. */
+async function startOpen(name: string, script: string): Promise<Contestant> {
+  const server: FanoutServer = new Obedient(script);
+  return { name, transport: 'WebSocket', server, url: await server.said<string>(), connectionParams: [{}] };
 }
 
 interface Load {
@@ -112,19 +114,22 @@ interface Measured extends Deliveries {
   /** Of one core. */
   readonly cpuShare: number;
   readonly longestBlockMs: number;
+  /** What the server keeps for a subscriber. */
+  readonly heapBytesEach: number;
 }
 
 const warmUpSubscribers = 20;
 
 /** Until what is executed for each snapshot is compiled, which in a short measurement would be most of it. */
 async function warmUp(
-  { server, url, connectionParams }: Contestant,
+  { server, transport, url, connectionParams }: Contestant,
   clients: Clients,
   { document }: Load,
   { firstWarmUpSeconds }: Options,
 ): Promise<void> {
   await server.tell({ kind: 'publish', everyMs: 100 });
-  await clients.tell({ kind: 'connect', url, count: warmUpSubscribers, connectionParams, query: documents[document] });
+  const query = documents[document];
+  await clients.tell({ kind: 'connect', transport, url, count: warmUpSubscribers, connectionParams, query });
   await clients.tell({ kind: 'measure', ms: firstWarmUpSeconds * 1_000 });
   await clients.tell({ kind: 'disconnect' });
   await server.tell({ kind: 'pause' });
@@ -132,14 +137,24 @@ async function warmUp(
 
 const idleMs = 3_000;
 
-/** The part of a core that the server takes with its subscribers while nothing is published. */
+/** All together as long as from one sign of life to the next, which every server exchanges with its sockets. */
+const idleRounds = 4;
+
+/**
+ * The part of a core that the server takes with its subscribers while nothing is published. The least of some rounds:
+ * what happens in a few of them only, such as signs of life, is found in the measured ones as well, and stays in.
+ */
 async function idle(server: FanoutServer): Promise<number> {
+  const shares: number[] = [];
   await delay(500);
-  await server.tell({ kind: 'reset' });
-  const startedAt = performance.now();
-  await delay(idleMs);
-  const { cpuMicroseconds } = await server.tell<ServerReport>({ kind: 'report' });
-  return cpuMicroseconds / ((performance.now() - startedAt) * 1_000);
+  for (let round = 0; round < idleRounds; round += 1) {
+    await server.tell({ kind: 'reset' });
+    const startedAt = performance.now();
+    await delay(idleMs);
+    const { cpuMicroseconds } = await server.tell<ServerReport>({ kind: 'report' });
+    shares.push(cpuMicroseconds / ((performance.now() - startedAt) * 1_000));
+  }
+  return Math.min(...shares);
 }
 
 async function measure(
@@ -148,14 +163,18 @@ async function measure(
   load: Load,
   options: Options,
 ): Promise<readonly Measured[]> {
-  const { server, url, connectionParams } = contestant;
+  const { server, transport, url, connectionParams } = contestant;
   const { subscribers, everyMs, document } = load;
-  const { measureSeconds, rounds } = options;
+  const { firstWarmUpSeconds, measureSeconds, rounds } = options;
   await warmUp(contestant, clients, load, options);
-  await clients.tell({ kind: 'connect', url, count: subscribers, connectionParams, query: documents[document] });
+  const query = documents[document];
+  const { heapBytes } = await server.tell<ServerReport>({ kind: 'heap' });
+  await clients.tell({ kind: 'connect', transport, url, count: subscribers, connectionParams, query });
+  const heapBytesEach = ((await server.tell<ServerReport>({ kind: 'heap' })).heapBytes - heapBytes) / subscribers;
   const idleShare = await idle(server);
   await server.tell({ kind: 'publish', everyMs });
-  await clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 });
+  // Until what delivers to so many is compiled as well.
+  await clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 * firstWarmUpSeconds });
   const measured: Measured[] = [];
   for (let round = 0; round < rounds; round += 1) {
     await server.tell({ kind: 'reset' });
@@ -166,6 +185,7 @@ async function measure(
     measured.push({
       ...deliveries,
       longestBlockMs,
+      heapBytesEach,
       cpuUsEach: (cpuMicroseconds - idleShare * elapsedUs) / deliveries.count,
       cpuShare: cpuMicroseconds / elapsedUs,
     });
@@ -204,7 +224,13 @@ export async function runFanoutSuite(
   options: Options,
   say: (line: string) => void,
 ): Promise<string> {
-  const contestants = [await startFairlead(database), await startPlain()];
+  const own = await startFairlead(database);
+  const contestants: readonly Contestant[] = [
+    own,
+    await startOpen('graphql-ws + pub/sub', 'servers/fanout-plain.ts'),
+    { ...own, name: 'fairlead, SSE', transport: 'SSE' },
+    await startOpen('floor: a prepared frame', 'servers/fanout-floor.ts'),
+  ];
   const clients: Clients = new Obedient('fanout/clients.ts');
   const rows: string[][] = [];
   for (const load of comparisons) {
@@ -226,11 +252,9 @@ export async function runFanoutSuite(
       say(rows.at(-1)?.join('  ') ?? '');
     }
   }
-  const [own] = contestants;
-  if (own === undefined) throw new Error('nobody takes part');
   const many = await measure(own, clients, crowd, options);
   const crowdTable = table([
-    ['subscribers', 'deliveries/s', 'CPU µs each', 'of one core', 'p50 ms', 'p99 ms', 'longest block ms'],
+    ['subscribers', 'deliveries/s', 'CPU µs each', 'of one core', 'p50 ms', 'p99 ms', 'longest block ms', 'KiB each'],
     [
       `${whole(crowd.subscribers)} at 1/s`,
       whole(middle(many, ({ count }) => count) / options.measureSeconds),
@@ -239,6 +263,7 @@ export async function runFanoutSuite(
       whole(middle(many, ({ p50Ms }) => p50Ms)),
       whole(middle(many, ({ p99Ms }) => p99Ms)),
       whole(Math.max(...many.map(({ longestBlockMs }) => longestBlockMs))),
+      (middle(many, ({ heapBytesEach }) => heapBytesEach) / 1_024).toFixed(1),
     ],
   ]);
   say(crowdTable);
@@ -249,7 +274,7 @@ export async function runFanoutSuite(
     [whole(churnCount), mebibytes(before), mebibytes(after)],
   ]);
   await clients.stop();
-  for (const { server } of contestants) await server.stop();
+  for (const server of new Set(contestants.map((contestant) => contestant.server))) await server.stop();
   const heads = [
     'results, subscribers',
     'bytes',
