@@ -36,17 +36,25 @@ const partners: Readonly<Record<string, readonly [argument: string, value: strin
 /** Compared as text: what was done is told of anything, also of what has no such id. */
 const texts: ReadonlySet<string> = new Set(['targetId']);
 
+/** Answers as commands do, whose bad input has tables of its own. */
+const saysWhatIsWrong = ({ type }: GraphQLField<unknown, unknown>): boolean => {
+  const named = getNamedType(type);
+  return isUnionType(named) && named.getTypes().some(({ name }) => name === 'ValidationError');
+};
+
 /** Where queries take ids: as arguments, and in their filters and inputs. */
-const places = Object.values(queries).flatMap((field): Place[] =>
-  field.args.flatMap((argument): Place[] => {
-    if (isId(argument)) return [[field.name, argument.name, null, isList(argument)]];
-    const type = getNamedType(argument.type);
-    if (!isInputObjectType(type)) return [];
-    return Object.values(type.getFields()).flatMap((inner): Place[] =>
-      isId(inner) && !texts.has(inner.name) ? [[field.name, argument.name, inner.name, isList(inner)]] : [],
-    );
-  }),
-);
+const places = Object.values(queries)
+  .filter((field) => !saysWhatIsWrong(field))
+  .flatMap((field): Place[] =>
+    field.args.flatMap((argument): Place[] => {
+      if (isId(argument)) return [[field.name, argument.name, null, isList(argument)]];
+      const type = getNamedType(argument.type);
+      if (!isInputObjectType(type)) return [];
+      return Object.values(type.getFields()).flatMap((inner): Place[] =>
+        isId(inner) && !texts.has(inner.name) ? [[field.name, argument.name, inner.name, isList(inner)]] : [],
+      );
+    }),
+  );
 
 /** Any value that an argument takes which has to be there. */
 function anyValue(argument: GraphQLArgument | GraphQLInputField): unknown {
