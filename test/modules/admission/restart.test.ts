@@ -108,4 +108,4 @@ it('kill -9 under load loses no settlement that was acknowledged and doubles non
   const recorded = rows.map(({ id }) => id);
   expect(new Set(recorded).size).toBe(recorded.length);
   expect([...admitted].filter((id) => !recorded.includes(decodeId('Lease', id)))).toEqual([]);
-});
+}, 60_000);
