@@ -84,7 +84,8 @@ function backlogOf(weightList: readonly number[], costs: readonly number[], capa
 
 function settleFirst(world: World): void {
   const [request] = world.all('HELD');
-  if (request !== undefined) world.settle(request, request.cost);
+  if (request === undefined) throw new Error('requests wait, and nothing runs');
+  world.settle(request, request.cost);
 }
 
 describe('whatever changes while requests wait and run', () => {
@@ -195,7 +196,8 @@ describe('whatever changes while requests wait and run', () => {
         const ofTenant = (tenant: string): Known[] => world.all('HELD').filter(({ tenantId }) => tenantId === tenant);
         const endOne = (): void => {
           const [request] = ofTenant('borrower');
-          if (request !== undefined) world.settle(request, request.cost);
+          if (request === undefined) throw new Error('the borrower has nothing left');
+          world.settle(request, request.cost);
         };
         // It drains first.
         while (world.all('HELD').length > smaller) endOne();
