@@ -5,6 +5,7 @@ import { askForLimits, askToExplain, explain, layersOf, limitsFor, type TestLaye
 import { Gate, modelWith } from '../../testkit/gate.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
 import { Seed } from '../../testkit/seed.ts';
+import { statementsOf } from '../../testkit/statements.ts';
 
 // Time stands still, so what is used counts throughout, and what a caller may spend does not come back by itself.
 const app = await startTestApp({ environment: { FAIRLEAD_COST_CAPACITY: '1000000000' } });
@@ -176,6 +177,15 @@ describe('whoever belongs to a tenant', () => {
     expect(await askToExplain(user, { keyId: those.ofProduct })).toMatchObject({ __typename: 'NotFoundError' });
   });
 });
+
+it.each(['tenantId', 'teamId', 'userId', 'productId', 'ofUser'] as const)(
+  'whether somebody may see the limits of %s is found out with one statement, which reads that row',
+  async (whose) => {
+    await limitsFor(app.operator, those[whose]);
+    const statements = await statementsOf(app, () => limitsFor(app.operator, those[whose]));
+    expect(statements).toEqual([expect.stringMatching(/^SELECT .* FROM "\w+" AS t .*WHERE /)]);
+  },
+);
 
 it('an id of something without limits is an error of the request, which says what has any', async () => {
   const { id } = await seed.model();
