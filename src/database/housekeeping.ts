@@ -4,9 +4,12 @@ import type { Database } from './database.ts';
 
 const intervalMs = 60_000;
 
+/** For how long gateways are kept that have left. What they ran stays recorded. */
+const leftGatewaysMs = 30 * 24 * 60 * 60 * 1_000;
+
 /**
  * Removes what is of no more use: answers to idempotency keys whose time is over and the sealed secrets of younger
- * ones, and events that every process has long heard. Any number of processes may do so.
+ * ones, gateways that left long ago, and events that every process has long heard. Any number of processes may do so.
  *
  * @param now the time by which answers expire; events have theirs from the database
  */
@@ -16,6 +19,7 @@ export async function clean({ prisma }: Database, now: Date): Promise<void> {
     where: { sealedUntil: { lte: now } },
     data: { sealedSecrets: null, sealedUntil: null },
   });
+  await prisma.gateway.deleteMany({ where: { leftAt: { lt: new Date(now.getTime() - leftGatewaysMs) } } });
   await prisma.$executeRaw`DELETE FROM outbox_event WHERE occurred_at < now() - interval '24 hours'`;
 }
 

@@ -1,9 +1,16 @@
+import type { Lease } from '../../database/generated/client.ts';
 import { NotWrittenError } from '../../database/group-commit.ts';
-import type { Caller, NotFound, Unavailable } from './owner.ts';
+import type { Caller, LeaseClaim, NotFound, Unavailable } from './owner.ts';
 
 /** A request as the one who asked names it. */
 export const requestKey = ({ credentialId }: Pick<Caller, 'credentialId'>, requestId: string): string =>
   `${credentialId}\n${requestId}`;
+
+/** Whether a lease, or what is recorded of it, is the one's who asks. */
+export const isClaimedBy = (
+  { credentialId, gatewayId }: Pick<Lease, 'credentialId' | 'gatewayId'>,
+  claim: LeaseClaim,
+): boolean => credentialId === claim.caller.credentialId && (claim.gatewayId === null || claim.gatewayId === gatewayId);
 
 export const leaseNotFound: NotFound = { outcome: 'NOT_FOUND', type: 'lease', path: ['leaseId'] };
 

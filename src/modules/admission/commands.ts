@@ -54,7 +54,8 @@ runtimeCommand({
 
 runtimeCommand({
   name: 'renewLease',
-  description: 'Holds a slot for longer. Whoever was given the lease can; one that has ended is not found.',
+  description:
+    'Holds a slot for longer. Whoever was given the lease can: every process that uses the same credential, unless it names its gateway. One that has ended is not found.',
   scopes,
   input: renewLeaseRules,
   fields: renewFields,
@@ -66,7 +67,7 @@ runtimeCommand({
 runtimeCommand({
   name: 'settleRequest',
   description:
-    'Says what a request used: its slot is free, limits are corrected, and its usage is recorded, once. A second time gives the first record again. After the lease has expired, the record that says so is given its figures, once, and no slot is freed. Whoever was given the lease can.',
+    'Says what a request used: its slot is free, limits are corrected, and its usage is recorded, once. A second time gives the first record again. After the lease has expired, the record that says so is given its figures, once, and no slot is freed. Whoever was given the lease can: every process that uses the same credential, unless it names its gateway.',
   scopes,
   input: settleRequestRules,
   fields: settleFields,

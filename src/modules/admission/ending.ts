@@ -4,7 +4,7 @@ import type { Clock } from '../../graph/context.ts';
 import type { Ledger } from '../limits/ledger/ledger.ts';
 import type { Reservation } from '../limits/ledger/reservation.ts';
 import type { Activity } from './activity.ts';
-import { leaseNotFound, notWritten, requestKey, requestNotFound } from './answers.ts';
+import { isClaimedBy, leaseNotFound, notWritten, requestKey, requestNotFound } from './answers.ts';
 import { type CatalogState, pricesOf } from './catalog.ts';
 import { costOf, nanoOf } from './costs.ts';
 import type { Holding } from './holding.ts';
@@ -50,12 +50,12 @@ export class Ending {
 
   async settle(call: SettleCall): Promise<SettleAnswer> {
     const { activity, catalog, holding, ledger, records, slots } = this.#parts;
-    const { caller, leaseId, inputTokens, outputTokens } = call;
+    const { leaseId, inputTokens, outputTokens } = call;
     const held = holding.leases.get(leaseId);
     try {
       if (held === undefined) return await this.#settleLate(call);
       const { row, reservation } = held;
-      if (row.credentialId !== caller.credentialId) return leaseNotFound;
+      if (!isClaimedBy(row, call)) return leaseNotFound;
       const now = this.#now;
       const prices = pricesOf(catalog(), row.modelId);
       const tokens = inputTokens + outputTokens;
@@ -71,10 +71,12 @@ export class Ending {
   }
 
   /** Cancels what does not wait: gives a slot back that is held, and says what became of one that is not. */
-  async cancel({ caller, leaseId, requestId }: CancelCall): Promise<CancelAnswer> {
+  async cancel(call: CancelCall): Promise<CancelAnswer> {
+    const { caller, leaseId, requestId } = call;
     const { holding, records } = this.#parts;
     const name = leaseId ?? requestKey(caller, requestId ?? '');
-    const held = leaseId === null ? holding.ofRequest(name) : holding.ofCaller(caller, leaseId);
+    const named = leaseId === null ? holding.ofRequest(name) : holding.leases.get(leaseId);
+    const held = named !== undefined && isClaimedBy(named.row, call) ? named : undefined;
     try {
       if (held !== undefined) {
         this.release(held);
@@ -90,7 +92,7 @@ export class Ending {
         return { outcome: 'CANCELLED', cancellation: before.cancellation };
       }
       const record = leaseId === null ? undefined : await records.find(leaseId);
-      if (record?.credentialId === caller.credentialId) return { outcome: 'ENDED', settlement: record.settlement };
+      if (record !== undefined && isClaimedBy(record, call)) return { outcome: 'ENDED', settlement: record.settlement };
     } catch (error) {
       return notWritten(error);
     }
@@ -132,7 +134,7 @@ export class Ending {
   async #settleLate(call: SettleCall): Promise<SettleAnswer> {
     const { activity, catalog, ledger, records } = this.#parts;
     const known = await records.find(call.leaseId);
-    if (known === undefined || known.credentialId !== call.caller.credentialId) return leaseNotFound;
+    if (known === undefined || !isClaimedBy(known, call)) return leaseNotFound;
     if (known.settlement !== 'UNSETTLED') return { outcome: 'SETTLED', record: known, isRepeated: true };
     const prices = pricesOf(catalog(), known.modelId);
     const settled = await records.correct(lateFigures(call, prices));

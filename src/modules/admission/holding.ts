@@ -1,7 +1,7 @@
 import type { Clock } from '../../graph/context.ts';
-import { leaseNotFound, notWritten, requestKey } from './answers.ts';
+import { isClaimedBy, leaseNotFound, notWritten, requestKey } from './answers.ts';
 import { type Held, Leases, viewOf } from './leases.ts';
-import type { Caller, HeldByGateway, RenewAnswer, RenewCall } from './owner.ts';
+import type { HeldByGateway, LeaseClaim, RenewAnswer, RenewCall } from './owner.ts';
 import type { Slots } from './slots.ts';
 import type { AdmissionStore } from './store.ts';
 
@@ -49,13 +49,14 @@ export class Holding {
   }
 
   /** A lease of the one who asks. */
-  ofCaller({ credentialId }: Caller, leaseId: string): Held | undefined {
+  ofCaller(claim: LeaseClaim, leaseId: string): Held | undefined {
     const held = this.leases.get(leaseId);
-    return held?.row.credentialId === credentialId ? held : undefined;
+    return held !== undefined && isClaimedBy(held.row, claim) ? held : undefined;
   }
 
-  async renew({ caller, leaseId, leaseSeconds }: RenewCall): Promise<RenewAnswer> {
-    const held = this.ofCaller(caller, leaseId);
+  async renew(call: RenewCall): Promise<RenewAnswer> {
+    const { leaseId, leaseSeconds } = call;
+    const held = this.ofCaller(call, leaseId);
     if (held === undefined) return leaseNotFound;
     try {
       await this.#extend(held, leaseSeconds ?? held.row.leaseSeconds);

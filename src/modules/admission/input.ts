@@ -64,7 +64,13 @@ export const admitRequestRules = z.object(admitFields).refine(isOneKey, oneKeyRu
 /** The rules of `ExplainAdmissionInput`. */
 export const explainAdmissionRules = z.object(wishFields).refine(isOneKey, oneKeyRule());
 
-export const renewLeaseRules = z.object({ leaseId: idOf('Lease'), leaseSeconds: leaseSeconds.nullish() });
+const gatewayOfLease = { gatewayId: idOf('Gateway').nullish() };
+
+export const renewLeaseRules = z.object({
+  leaseId: idOf('Lease'),
+  leaseSeconds: leaseSeconds.nullish(),
+  ...gatewayOfLease,
+});
 
 const unitMessage = `It is ${bounds.units}.`;
 const units = z.int().min(0, unitMessage).max(unitsMax, unitMessage).default(0);
@@ -83,10 +89,11 @@ export const settleRequestRules = z.object({
   ttftMs: milliseconds,
   totalMs: milliseconds,
   cacheStatus: z.enum(['HIT', 'MISS', 'OFF']).default('OFF'),
+  ...gatewayOfLease,
 });
 
 export const cancelRequestRules = z
-  .object({ leaseId: idOf('Lease').nullish(), requestId: reference('A request id').nullish() })
+  .object({ leaseId: idOf('Lease').nullish(), requestId: reference('A request id').nullish(), ...gatewayOfLease })
   .refine(({ leaseId, requestId }) => isGiven(leaseId) !== isGiven(requestId), {
     ...rule('EXACTLY_ONE', 'Give the lease or the request id, and not both.'),
     when: hasNoIssues,

@@ -57,11 +57,19 @@ export const admitFields = (t: InputFieldsBuilder): InputFieldMap => ({
   }),
 });
 
+const gatewayOfLease = (t: InputFieldsBuilder): InputFieldMap => ({
+  gatewayId: t.id({
+    description:
+      'The gateway that holds it: a lease of another one is not found. Default: whichever of those that share your credential.',
+  }),
+});
+
 export const renewFields = (t: InputFieldsBuilder): InputFieldMap => ({
   leaseId: t.id({ required: true, description: 'The lease.' }),
   leaseSeconds: t.int({
     description: `For how many seconds from now, ${bounds.leaseSeconds}. Default: as it was asked for last.`,
   }),
+  ...gatewayOfLease(t),
 });
 
 export const settleFields = (t: InputFieldsBuilder): InputFieldMap => ({
@@ -77,9 +85,11 @@ export const settleFields = (t: InputFieldsBuilder): InputFieldMap => ({
   ttftMs: t.int({ description: 'Milliseconds from its slot to the first token. Default: not measured.' }),
   totalMs: t.int({ description: 'Milliseconds from its arrival to its end. Default: not measured.' }),
   cacheStatus: t.field({ type: CacheStatusEnum, description: "Whether the gateway's cache answered. Default: OFF." }),
+  ...gatewayOfLease(t),
 });
 
 export const cancelFields = (t: InputFieldsBuilder): InputFieldMap => ({
   leaseId: t.id({ description: 'The lease. Give this or `requestId`.' }),
   requestId: t.string({ description: 'Your id of the request, which waits or holds a slot.' }),
+  ...gatewayOfLease(t),
 });

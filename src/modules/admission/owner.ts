@@ -166,8 +166,13 @@ export type EffectiveLimitsAnswer =
 /** Whom requests are for, whose nearest limits are asked for. */
 export type NearestLimitsCall = Pick<AdmitCall, 'keyId' | 'userExternalId'>;
 
-export interface RenewCall {
+/** Whose a lease is to be, so that it is found: the one's who asks, and this gateway's if one is named. */
+export interface LeaseClaim {
   readonly caller: Caller;
+  readonly gatewayId: string | null;
+}
+
+export interface RenewCall extends LeaseClaim {
   readonly leaseId: string;
   /** Null: as long as it was asked for at admission. */
   readonly leaseSeconds: number | null;
@@ -176,8 +181,7 @@ export interface RenewCall {
 export type RenewAnswer = { readonly outcome: 'RENEWED'; readonly lease: LeaseView } | NotFound | Unavailable;
 
 /** What a request used. */
-export interface SettleCall {
-  readonly caller: Caller;
+export interface SettleCall extends LeaseClaim {
   readonly leaseId: string;
   readonly statusCode: number;
   readonly inputTokens: number;
@@ -195,8 +199,7 @@ export type SettleAnswer =
   | NotFound
   | Unavailable;
 
-export interface CancelCall {
-  readonly caller: Caller;
+export interface CancelCall extends LeaseClaim {
   /** One of the two. */
   readonly leaseId: string | null;
   readonly requestId: string | null;

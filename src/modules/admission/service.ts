@@ -168,20 +168,27 @@ export class AdmissionService {
   async abandon(principal: Principal, leases: readonly LeaseView[]): Promise<void> {
     const caller = callerOf(principal);
     const lost = leases.filter(({ id, requestId }) => requestId === encodeId('Lease', id));
-    await Promise.all(lost.map(({ id }) => this.#decider.cancel({ caller, leaseId: id, requestId: null })));
+    await Promise.all(
+      lost.map(({ id }) => this.#decider.cancel({ caller, gatewayId: null, leaseId: id, requestId: null })),
+    );
   }
 
   /** @throws {NotFoundError} when the caller holds no such lease */
-  async renew(principal: Principal, { leaseId, leaseSeconds }: RenewLease): Promise<LeaseView> {
-    const caller = callerOf(principal);
-    const answer = await this.#decider.renew({ caller, leaseId, leaseSeconds: leaseSeconds ?? null });
+  async renew(principal: Principal, { leaseId, leaseSeconds, gatewayId }: RenewLease): Promise<LeaseView> {
+    const answer = await this.#decider.renew({
+      caller: callerOf(principal),
+      gatewayId: gatewayId ?? null,
+      leaseId,
+      leaseSeconds: leaseSeconds ?? null,
+    });
     return answer.outcome === 'RENEWED' ? answer.lease : raise(answer);
   }
 
   /** @throws {NotFoundError} when the caller was given no such lease */
-  async settle(principal: Principal, { ttftMs, totalMs, ...figures }: SettleRequest) {
+  async settle(principal: Principal, { ttftMs, totalMs, gatewayId, ...figures }: SettleRequest) {
     const answer = await this.#decider.settle({
       caller: callerOf(principal),
+      gatewayId: gatewayId ?? null,
       ...figures,
       ttftMs: ttftMs ?? null,
       totalMs: totalMs ?? null,
@@ -193,9 +200,13 @@ export class AdmissionService {
    * @throws {NotFoundError} when the caller has no such lease, and nothing waits under that request id
    * @throws {InvalidStateError} when its usage was recorded already
    */
-  async cancel(principal: Principal, { leaseId, requestId }: CancelRequest): Promise<Cancellation> {
-    const caller = callerOf(principal);
-    const answer = await this.#decider.cancel({ caller, leaseId: leaseId ?? null, requestId: requestId ?? null });
+  async cancel(principal: Principal, { leaseId, requestId, gatewayId }: CancelRequest): Promise<Cancellation> {
+    const answer = await this.#decider.cancel({
+      caller: callerOf(principal),
+      gatewayId: gatewayId ?? null,
+      leaseId: leaseId ?? null,
+      requestId: requestId ?? null,
+    });
     if (answer.outcome === 'ENDED') {
       throw new InvalidStateError('The request has ended, and its usage was recorded.', answer.settlement, ['leaseId']);
     }

@@ -72,7 +72,7 @@ runtimeCommand({
 command({
   name: 'deregisterGateway',
   description:
-    'Tells that a gateway has stopped. The credential that registered it can, and whoever holds gateways:write. Its name is free then; registering it again brings it back. Of one that has left already nothing changes.',
+    'Tells that a gateway has stopped. The credential that registered it can, and whoever holds gateways:write. Its name is free then; registering it again brings it back, within 30 days, after which it is forgotten. Of one that has left already nothing changes.',
   scopes: [['gateways:report'], ['gateways:write']],
   target,
   input: deregisterGatewayRules,

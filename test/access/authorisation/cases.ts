@@ -76,6 +76,10 @@ const isKnownKey = (answer: unknown): boolean => (answer as Fields).reason !== '
 
 const noTokens = { inputTokens: 0, outputTokens: 0 } as const;
 
+const noLease = { leaseId: missingId('Lease') } as const;
+/** The gateway that a lease is to be held by: it is compared with that of the lease, and looked up by nobody. */
+const ofGateway = (input: Arguments): Naming => row('Gateway', { with: () => ({ input }), harmless: () => false });
+
 const isWithoutErrors = (answer: unknown): boolean =>
   ((answer as { results?: { error: unknown }[] }).results ?? []).every(({ error }) => error === null);
 
@@ -391,15 +395,30 @@ export const rules: Readonly<Record<string, FieldRule>> = {
     found: (answer) => findsKey((answer as { results?: { error: unknown }[] }).results?.[0]?.error),
   },
   // Leases are held by credentials and not stored: their module's tests have whose they are.
-  'Mutation.renewLease': { rows: { 'input.leaseId': row('Lease') } },
-  'Mutation.renewLeases': { rows: { 'input.leases.0.leaseId': row('Lease') }, found: isWithoutErrors },
-  'Mutation.settleRequest': { rows: { 'input.leaseId': row('Lease') }, with: input(noTokens) },
-  'Mutation.settleRequests': {
-    rows: { 'input.requests.0.leaseId': row('Lease', { with: input({ requests: [noTokens] }) }) },
+  'Mutation.renewLease': { rows: { 'input.leaseId': row('Lease'), 'input.gatewayId': ofGateway(noLease) } },
+  'Mutation.renewLeases': {
+    rows: { 'input.leases.0.leaseId': row('Lease'), 'input.leases.0.gatewayId': ofGateway({ leases: [noLease] }) },
     found: isWithoutErrors,
   },
-  'Mutation.cancelRequest': { rows: { 'input.leaseId': row('Lease') } },
-  'Mutation.cancelRequests': { rows: { 'input.requests.0.leaseId': row('Lease') }, found: isWithoutErrors },
+  'Mutation.settleRequest': {
+    rows: { 'input.leaseId': row('Lease'), 'input.gatewayId': ofGateway({ ...noTokens, ...noLease }) },
+    with: input(noTokens),
+  },
+  'Mutation.settleRequests': {
+    rows: {
+      'input.requests.0.leaseId': row('Lease', { with: input({ requests: [noTokens] }) }),
+      'input.requests.0.gatewayId': ofGateway({ requests: [{ ...noTokens, ...noLease }] }),
+    },
+    found: isWithoutErrors,
+  },
+  'Mutation.cancelRequest': { rows: { 'input.leaseId': row('Lease'), 'input.gatewayId': ofGateway(noLease) } },
+  'Mutation.cancelRequests': {
+    rows: {
+      'input.requests.0.leaseId': row('Lease'),
+      'input.requests.0.gatewayId': ofGateway({ requests: [noLease] }),
+    },
+    found: isWithoutErrors,
+  },
   'Mutation.deregisterGateway': { rows: { 'input.gatewayId': row('Gateway', { harmless: () => false }) } },
   'Mutation.setCapacity': {
     rows: {

@@ -81,6 +81,7 @@ refusesBadInput(
 refusesBadInput(app, 'renewLease', () => ({ leaseId: missingLease }), {
   leaseId: badIds(missingTenant),
   leaseSeconds: badLeaseSeconds,
+  gatewayId: badIds(missingTenant, { nullable: true }),
 });
 refusesBadInput(app, 'settleRequest', () => ({ leaseId: missingLease, inputTokens: 1, outputTokens: 1 }), {
   leaseId: badIds(missingTenant),
@@ -98,10 +99,12 @@ refusesBadInput(app, 'settleRequest', () => ({ leaseId: missingLease, inputToken
   ttftMs: [['-1', -1, 'OUT_OF_RANGE']],
   totalMs: [['-1', -1, 'OUT_OF_RANGE']],
   cacheStatus: [['unknown', 'WARM', notOfType], ...notNull],
+  gatewayId: badIds(missingTenant, { nullable: true }),
 });
 refusesBadInput(app, 'cancelRequest', () => ({ leaseId: missingLease }), {
   leaseId: [['missing, and no request id', undefined, 'EXACTLY_ONE'], ...badIds(missingTenant, { nullable: true })],
   requestId: [['beside a lease', 'x', 'EXACTLY_ONE', 'leaseId'], ...badReferences],
+  gatewayId: badIds(missingTenant, { nullable: true }),
 });
 
 const settled = { leaseId: missingLease, inputTokens: 1, outputTokens: 1 };

@@ -260,6 +260,28 @@ it('of one more request than there are slots, all sent at once, exactly that man
 });
 
 describe('a gateway', () => {
+  it('finds no lease of another one with the same key when it says which one it is, and ends whichever when it does not', async () => {
+    const { keyId } = await callerOf(seed);
+    const [own, other] = [await seed.gateway(), await seed.gateway()];
+    const [first, second] = [
+      await gate.admit({ keyId, gatewayId: own.id, requestId: 'of one gateway' }),
+      await gate.admit({ keyId, gatewayId: own.id }),
+    ];
+    const none = { code: 'NOT_FOUND' };
+    expect(await gate.renew({ leaseId: first.id, gatewayId: other.id })).toMatchObject(none);
+    expect(await gate.settle(first.id, { gatewayId: other.id })).toMatchObject(none);
+    expect(await gate.cancel({ leaseId: first.id, gatewayId: other.id })).toMatchObject(none);
+    expect(await gate.cancel({ requestId: 'of one gateway', gatewayId: other.id })).toMatchObject(none);
+    expect(await gate.renew({ leaseId: first.id, gatewayId: own.id })).toMatchObject({ lease: { id: first.id } });
+    expect(await gate.settle(first.id, { gatewayId: own.id })).toMatchObject({ isRepeated: false });
+    // It has ended: whose it was is known from its record.
+    expect(await gate.settle(first.id, { gatewayId: other.id })).toMatchObject(none);
+    expect(await gate.cancel({ leaseId: first.id, gatewayId: other.id })).toMatchObject(none);
+    expect(await gate.settle(first.id)).toMatchObject({ isRepeated: true });
+    // One that took another one's work over has its key and need not know its name.
+    expect(await gate.settle(second.id)).toMatchObject({ isRepeated: false });
+  });
+
   it('renews what it holds with its heartbeats, and loses it all at once when it goes silent', async () => {
     const { silenceSeconds } = app.config.gateways;
     const { keyId } = await callerOf(seed);
