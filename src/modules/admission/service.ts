@@ -159,7 +159,7 @@ export class AdmissionService {
     try {
       await this.#keyOfSecret(principal, secret);
     } catch (error) {
-      await this.#decider.cancel({ caller: callerOf(principal), leaseId: id, requestId: null });
+      await this.#decider.cancel({ caller: callerOf(principal), gatewayId: null, leaseId: id, requestId: null });
       throw error;
     }
   }
