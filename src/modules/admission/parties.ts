@@ -6,7 +6,7 @@ import type { LimitsRow } from '../limits/limits.ts';
 import type { LimitOwnerType } from './refusals.ts';
 
 /** How many requests of somebody run at once, for those that the scheduler knows by a name only. */
-export interface PartyCap {
+interface PartyCap {
   readonly id: string;
   readonly owner: { readonly type: LimitOwnerType; readonly id: string; readonly userId: string | null };
   /** Null: any number. */

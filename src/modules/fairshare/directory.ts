@@ -1,8 +1,7 @@
 import type { Cells, Store } from './cells.ts';
 import { IdTable } from './id-table.ts';
 import { groupFields, keyFields, noMaximum, tenantFields } from './layout.ts';
-import type { Queueing } from './queue-bounds.ts';
-import { type Bounds, NamedCap } from './state.ts';
+import { type Bounds, NamedCap, type Queueing } from './state.ts';
 
 const { max, name, weight, isSet, nodes } = groupFields;
 const { group: groupOfTenant, keys: keysOfTenant, maxQueued, maxWaitMs } = tenantFields;

@@ -2,17 +2,11 @@ import type { QueueBound, Refusal, SchedulerOptions } from './api.ts';
 import type { Dispatcher, PoolEntry } from './dispatcher.ts';
 import type { Forest } from './forest.ts';
 import { keyFields, nodeFields, tenantFields } from './layout.ts';
-import type { Bounds } from './state.ts';
+import type { Queueing } from './state.ts';
 
 const { max } = tenantFields;
 
 const unbounded = Number.POSITIVE_INFINITY;
-
-/** What of a tenant says whether its requests may wait. */
-export interface Queueing {
-  readonly bounds: Bounds;
-  readonly queued: number;
-}
 
 /** A cap, by its name or as that of the tenant or key. */
 export interface Bounded {

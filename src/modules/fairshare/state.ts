@@ -15,6 +15,12 @@ export interface Bounds {
   readonly maxWaitMs?: number | undefined;
 }
 
+/** What of a tenant says whether its requests may wait. */
+export interface Queueing {
+  readonly bounds: Bounds;
+  readonly queued: number;
+}
+
 /** A bound on how much runs at once. It counts also while it is not set, since it may be set while something runs. */
 export class Cap {
   max = noMaximum;

@@ -1,4 +1,5 @@
-import type { Forest } from './forest.ts';
+import type { Cells } from './cells.ts';
+import type { Directory } from './directory.ts';
 import {
   keyFields,
   keyNodeFields,
@@ -10,7 +11,9 @@ import {
   tenantFields,
   tenantNodeFields,
 } from './layout.ts';
-import type { Pool } from './state.ts';
+import type { Siblings } from './siblings.ts';
+import type { Algorithm, Pool } from './state.ts';
+import type { Walks } from './walks.ts';
 
 const { weight, parent, siblings, cap, owner, level, priority, tree, servedTokens, arrival, inside } = nodeFields;
 const { max } = poolFields;
@@ -28,6 +31,19 @@ const keptKeyNodes = 8;
 export const weightIn = ({ weightPercent }: Pick<Pool, 'weightPercent'>, weightOfTenant: number): number =>
   Math.max(1, Math.round((weightOfTenant * weightPercent) / 100));
 
+/** What a tree has in common with the others. */
+interface Grounds {
+  readonly cells: Cells;
+  readonly directory: Directory;
+  readonly siblings: Siblings;
+  readonly walks: Walks;
+  /** Above the pools. */
+  readonly deployment: number;
+  readonly algorithm: Algorithm;
+  /** A node is not held back by its cap any more. */
+  unpark(node: number): void;
+}
+
 /** Groups, tenants and keys that wait or run in one pool, or were given something in advance there. */
 export class Tree {
   readonly number: number;
@@ -36,37 +52,37 @@ export class Tree {
   /** The nodes of groups and tenants, by these. */
   readonly groups = new Map<number, number>();
   readonly tenants = new Map<number, number>();
-  readonly #forest: Forest;
+  readonly #grounds: Grounds;
   /** Not the pool itself but a lot in it, where lanes wait for another cap: it only has their order. */
   readonly #isLot: boolean;
-  #algorithm: 'HIERARCHICAL' | 'WEIGHTED';
+  #algorithm: Algorithm;
 
-  constructor(forest: Forest, pool: Pool, number: number, kind: 'pool' | 'lot') {
-    this.#forest = forest;
+  constructor(grounds: Grounds, pool: Pool, number: number, kind: 'pool' | 'lot') {
+    this.#grounds = grounds;
     this.#isLot = kind === 'lot';
-    this.#algorithm = forest.algorithm;
+    this.#algorithm = grounds.algorithm;
     this.pool = pool;
     this.number = number;
     this.root = this.#make(nodeFields.size, levels.POOL, pool.row, this.#rootWeight);
-    if (!this.#isLot) this.#putInto(this.root, forest.deployment, 0);
+    if (!this.#isLot) this.#putInto(this.root, grounds.deployment, 0);
   }
 
   /** Without any left in it. */
   close(): void {
-    this.#forest.unpark(this.root);
-    if (!this.#isLot) this.#forest.siblings.remove(this.root);
-    this.#forest.cells.release(this.root, nodeFields.size);
+    this.#grounds.unpark(this.root);
+    if (!this.#isLot) this.#grounds.siblings.remove(this.root);
+    this.#grounds.cells.release(this.root, nodeFields.size);
   }
 
   get slots(): number {
-    return this.#isLot ? 0 : this.#forest.cells.get(this.pool.row + max);
+    return this.#isLot ? 0 : this.#grounds.cells.get(this.pool.row + max);
   }
 
   /** The node of a key, with those above it. */
   keyNode(key: number, ofPriority: number): number {
     const known = this.knownKeyNode(key, ofPriority);
     if (known !== 0) return known;
-    const { cells } = this.#forest;
+    const { cells } = this.#grounds;
     const node = this.#make(keyNodeFields.size, levels.KEY, key, cells.get(key + keyFields.weight));
     cells.set(node + priority, ofPriority);
     cells.set(node + plainLane + laneFields.node, node);
@@ -85,7 +101,7 @@ export class Tree {
 
   /** Corrects a charge of a key, and of those above it, as far as they are remembered. */
   correct(key: number, ofPriority: number, tokens: number): void {
-    const { cells, siblings: among } = this.#forest;
+    const { cells, siblings: among } = this.#grounds;
     const tenant = cells.int(key + keyFields.tenant);
     const group = this.#algorithm === 'WEIGHTED' ? 0 : (this.groups.get(cells.int(tenant + tenantFields.group)) ?? 0);
     const tenantNode = this.tenants.get(tenant) ?? 0;
@@ -96,16 +112,16 @@ export class Tree {
 
   /** A node is idle and level with the others: its row may be gone then. */
   forget(node: number): void {
-    const { cells, directory } = this.#forest;
+    const { cells, directory } = this.#grounds;
     const row = cells.int(node + owner);
     const at = cells.int(node + level);
     if (at === levels.KEY) {
       cells.set(node + servedTokens, 0);
-      this.#forest.unpark(node);
+      this.#grounds.unpark(node);
       if (directory.dropKey(row)) return;
       if (cells.int(cells.int(node + parent) + keyCount) > keptKeyNodes) this.releaseKeyNode(node);
     } else if (at === levels.TENANT) {
-      this.#forest.unpark(node);
+      this.#grounds.unpark(node);
       this.tenants.delete(row);
       cells.release(node, tenantNodeFields.size);
       cells.add(row + nodes, -1);
@@ -120,7 +136,7 @@ export class Tree {
 
   /** Nobody inside of a tenant waits or runs, and all are level. */
   emptied(tenant: number): void {
-    const { cells } = this.#forest;
+    const { cells } = this.#grounds;
     for (let node = cells.int(tenant + firstKey); node !== 0; node = cells.int(tenant + firstKey)) {
       this.releaseKeyNode(node);
     }
@@ -128,8 +144,8 @@ export class Tree {
 
   /** Nothing is kept of a key in this tree. */
   releaseKeyNode(node: number): void {
-    const { cells } = this.#forest;
-    this.#forest.unpark(node);
+    const { cells } = this.#grounds;
+    this.#grounds.unpark(node);
     let link = cells.int(node + owner) + keyFields.nodes + cells.int(node + priority);
     while (cells.int(link) !== node) link = cells.int(link) + nextOfKey;
     cells.set(link, cells.get(node + nextOfKey));
@@ -143,23 +159,23 @@ export class Tree {
   }
 
   reweighPool(): void {
-    this.#forest.siblings.reweigh(this.root, this.#rootWeight);
+    this.#grounds.siblings.reweigh(this.root, this.#rootWeight);
     for (const tenant of this.tenants.keys()) this.reweighTenant(tenant);
   }
 
   reweighGroup(group: number): void {
     const node = this.groups.get(group);
-    if (node !== undefined) this.#forest.siblings.reweigh(node, this.#forest.cells.get(group + keyFields.weight));
+    if (node !== undefined) this.#grounds.siblings.reweigh(node, this.#grounds.cells.get(group + keyFields.weight));
   }
 
   reweighTenant(tenant: number): void {
     const node = this.tenants.get(tenant);
-    if (node !== undefined) this.#forest.siblings.reweigh(node, this.#effectiveWeight(tenant));
+    if (node !== undefined) this.#grounds.siblings.reweigh(node, this.#effectiveWeight(tenant));
   }
 
   /** Puts a tenant where it belongs now, with all that waits and runs; it starts level with those there. */
   moveTenant(tenant: number): void {
-    const { cells, siblings: among, walks } = this.#forest;
+    const { cells, siblings: among, walks } = this.#grounds;
     const node = this.tenants.get(tenant);
     if (node === undefined) return;
     const from = cells.int(node + parent);
@@ -178,8 +194,8 @@ export class Tree {
     walks.countMoved(node, from, this.root, -1);
   }
 
-  setAlgorithm(algorithm: 'HIERARCHICAL' | 'WEIGHTED'): void {
-    const { cells, siblings: among } = this.#forest;
+  setAlgorithm(algorithm: Algorithm): void {
+    const { cells, siblings: among } = this.#grounds;
     if (algorithm === this.#algorithm) return;
     this.#algorithm = algorithm;
     // A group waits since the first of its tenants does.
@@ -195,22 +211,22 @@ export class Tree {
 
   /** The node of a key that is known here; 0 when there is none. */
   knownKeyNode(key: number, ofPriority: number): number {
-    const { cells } = this.#forest;
+    const { cells } = this.#grounds;
     let node = cells.int(key + keyFields.nodes + ofPriority);
     while (node !== 0 && cells.int(node + tree) !== this.number) node = cells.int(node + nextOfKey);
     return node;
   }
 
   get #rootWeight(): number {
-    return Math.max(1, this.#forest.cells.get(this.pool.row + max));
+    return Math.max(1, this.#grounds.cells.get(this.pool.row + max));
   }
 
   #effectiveWeight(tenant: number): number {
-    return weightIn(this.pool, this.#forest.cells.get(tenant + tenantFields.weight));
+    return weightIn(this.pool, this.#grounds.cells.get(tenant + tenantFields.weight));
   }
 
   #make(size: number, at: number, row: number, itsWeight: number): number {
-    const { cells } = this.#forest;
+    const { cells } = this.#grounds;
     const node = cells.allocate(size);
     cells.set(node + level, at);
     cells.set(node + owner, row);
@@ -221,7 +237,7 @@ export class Tree {
   }
 
   #putInto(node: number, above: number, index: number): void {
-    const { cells } = this.#forest;
+    const { cells } = this.#grounds;
     cells.set(node + parent, above);
     cells.set(node + siblings, above + inside + index * siblingsFields.size);
   }
@@ -232,13 +248,13 @@ export class Tree {
     const node = this.#make(tenantNodeFields.size, levels.TENANT, tenant, this.#effectiveWeight(tenant));
     this.#putInto(node, this.#parentOf(tenant), 0);
     this.tenants.set(tenant, node);
-    this.#forest.cells.add(tenant + nodes, 1);
+    this.#grounds.cells.add(tenant + nodes, 1);
     return node;
   }
 
   #parentOf(tenant: number): number {
     if (this.#algorithm === 'WEIGHTED') return this.root;
-    const { cells } = this.#forest;
+    const { cells } = this.#grounds;
     const group = cells.int(tenant + tenantFields.group);
     const known = this.groups.get(group);
     if (known !== undefined) return known;
