@@ -205,6 +205,8 @@ export class SimulatedGateway {
       // Its connection was cut, which took it out of the queue.
       if (!client.signal.aborted) throw error;
       counts.withdrawn += 1;
+      // Unless its answer was on the way already: a slot that nobody knows of would be held until its lease expires.
+      if (this.#ending.signal.aborted) await this.#withdraw(requestId);
       return undefined;
     } finally {
       clearTimeout(patience);
@@ -215,7 +217,8 @@ export class SimulatedGateway {
 
   /** Whether the request was taken back: one that has ended already was not. */
   async #withdraw(requestId: string): Promise<boolean> {
-    const { cancelRequest: answer } = await this.#parts.run(cancelRequest, { input: { requestId } });
+    const { signal } = this.#ended;
+    const { cancelRequest: answer } = await this.#parts.run(cancelRequest, { input: { requestId } }, { signal });
     return 'cancellation' in answer;
   }
 
