@@ -175,6 +175,15 @@ interface Reached {
   readonly nodeId?: string;
 }
 
+// The history has its first point after two seconds.
+test.clock.advance(2_000);
+
+/** Rows of the history. */
+const inHistory = async (rows: string): Promise<Reached> => ({
+  path: ['fairshareHistory', 'points', 0, rows, 0],
+  around: (inner) => `fairshareHistory { points { ${rows} { ${inner} } } }`,
+});
+
 /** Answers that have objects without ids further below. */
 const below: Readonly<Record<string, () => Promise<Reached>>> = {
   LimitOwner: async () => ({
@@ -191,6 +200,8 @@ const below: Readonly<Record<string, () => Promise<Reached>>> = {
       }`,
     nodeId: (await seed.key()).id,
   }),
+  FairshareHistoryGroup: () => inHistory('groups'),
+  FairshareHistoryTenant: () => inHistory('tenants'),
 };
 
 /** The field of the root that leads to an object of a type. */

@@ -7,7 +7,7 @@ import { isGiven } from '../../graph/given.ts';
 import { decodeId, encodeId, IdProblem } from '../../graph/ids.ts';
 import type { GatewayHeartbeats } from '../gateways/heartbeats.ts';
 import type { UsageRecorder } from '../keys/usage.ts';
-import { callerOf, presentedKey, raise } from './asking.ts';
+import { callerOf, type PresentedKey, presentedKey, raise } from './asking.ts';
 import { followChanges } from './changes.ts';
 import { Deciders, type DecidersParts } from './deciders.ts';
 import { AdmissionRefusedError } from './errors.ts';
@@ -122,13 +122,14 @@ export class AdmissionService {
    */
   async admit(principal: Principal, input: AdmitRequest, signal: AbortSignal | undefined): Promise<LeaseView> {
     const { key, keyId, origin, ipAddress, ...wanted } = input;
-    const id = isGiven(key) ? await this.#keyOfSecret(principal, key) : (keyId ?? '');
+    const used = isGiven(key) ? await this.#acceptedKey(principal, key) : undefined;
+    if (used !== undefined && isGiven(key)) this.#parts.keyUsage.note(used.record, used.at, key);
     // A gateway that gives the id has verified the key. Where it is used from is looked at if it is said.
     const isPlaced = isGiven(key) || isGiven(origin) || isGiven(ipAddress);
     const answer = await this.#decider.admit(
       {
         caller: callerOf(principal),
-        keyId: id,
+        keyId: used?.record.key.id ?? keyId ?? '',
         place: isPlaced ? { origin: origin ?? null, ipAddress: ipAddress ?? null } : null,
         model: wanted.model,
         estimatedInputTokens: wanted.estimatedInputTokens,
@@ -157,7 +158,7 @@ export class AdmissionService {
   /** A secret that was revoked or replaced while its request waited opens nothing any more. */
   async #lookAgain(principal: Principal, secret: string, { id }: LeaseView): Promise<void> {
     try {
-      await this.#keyOfSecret(principal, secret);
+      await this.#acceptedKey(principal, secret);
     } catch (error) {
       await this.#decider.cancel({ caller: callerOf(principal), gatewayId: null, leaseId: id, requestId: null });
       throw error;
@@ -249,8 +250,8 @@ export class AdmissionService {
     return this.#deciders.owner;
   }
 
-  /** The key that a secret opens now. */
-  async #keyOfSecret(principal: Principal, secret: string): Promise<string> {
+  /** The key that a secret opens now, and when it did. */
+  async #acceptedKey(principal: Principal, secret: string): Promise<Pick<PresentedKey, 'record' | 'at'>> {
     const presented = await presentedKey(this.#parts, principal, secret);
     if (presented === 'MALFORMED') throw new AdmissionRefusedError(refusalFor('KEY_MALFORMED'), ['key']);
     const { record, refusal, at } = presented;
@@ -259,7 +260,6 @@ export class AdmissionService {
       await this.#decider.refused({ tenant: tenant && { id: tenant.id, name: tenant.name }, reason: refusal });
       throw new AdmissionRefusedError(refusalFor(refusal), ['key']);
     }
-    this.#parts.keyUsage.note(record, at, secret);
-    return record.key.id;
+    return { record, at };
   }
 }

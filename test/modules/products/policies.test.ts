@@ -230,8 +230,8 @@ describe('the policy of a product', () => {
     expect(await run('revertProductPolicy', { productId, version: 2 })).toMatchObject({ exceedingEngineCount: 2 });
     expect(await run('registerEngine', { productId, userExternalId: 'one more' })).toMatchObject({
       code: 'QUOTA_EXCEEDED',
-      limit: 1,
-      used: 3,
+      maxEngines: 1,
+      engineCount: 3,
     });
   });
 
