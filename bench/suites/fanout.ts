@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fairlead } from '../contenders/fairlead.ts';
 import { type DocumentName, documents } from '../fanout/data.ts';
 import type { ClientOrder, Deliveries, Reply, ServerOrder, ServerReport, Transport } from '../fanout/protocol.ts';
@@ -135,28 +134,6 @@ async function warmUp(
   await server.tell({ kind: 'pause' });
 }
 
-const idleMs = 3_000;
-
-/** All together as long as from one sign of life to the next, which every server exchanges with its sockets. */
-const idleRounds = 4;
-
-/**
- * The part of a core that the server takes with its subscribers while nothing is published. The least of some rounds:
- * what happens in a few of them only, such as signs of life, is found in the measured ones as well, and stays in.
- */
-async function idle(server: FanoutServer): Promise<number> {
-  const shares: number[] = [];
-  await delay(500);
-  for (let round = 0; round < idleRounds; round += 1) {
-    await server.tell({ kind: 'reset' });
-    const startedAt = performance.now();
-    await delay(idleMs);
-    const { cpuMicroseconds } = await server.tell<ServerReport>({ kind: 'report' });
-    shares.push(cpuMicroseconds / ((performance.now() - startedAt) * 1_000));
-  }
-  return Math.min(...shares);
-}
-
 async function measure(
   contestant: Contestant,
   clients: Clients,
@@ -171,7 +148,6 @@ async function measure(
   const { heapBytes } = await server.tell<ServerReport>({ kind: 'heap' });
   await clients.tell({ kind: 'connect', transport, url, count: subscribers, connectionParams, query });
   const heapBytesEach = ((await server.tell<ServerReport>({ kind: 'heap' })).heapBytes - heapBytes) / subscribers;
-  const idleShare = await idle(server);
   await server.tell({ kind: 'publish', everyMs });
   // Until what delivers to so many is compiled as well.
   await clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 * firstWarmUpSeconds });
@@ -186,7 +162,8 @@ async function measure(
       ...deliveries,
       longestBlockMs,
       heapBytesEach,
-      cpuUsEach: (cpuMicroseconds - idleShare * elapsedUs) / deliveries.count,
+      // With all that the server does meanwhile: what it would do without deliveries cannot be told apart reliably.
+      cpuUsEach: cpuMicroseconds / deliveries.count,
       cpuShare: cpuMicroseconds / elapsedUs,
     });
   }
