@@ -1,4 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
@@ -190,6 +191,19 @@ describe('when its turn comes, a request that waited', () => {
     expect(await admission.figures()).toMatchObject({ inFlight: 1 });
     await gate.settle((await next).id);
     expect(await app.app.database.prisma.limitCounter.count({ where: { key: { endsWith: tenantId } } })).toBe(0);
+  });
+
+  it('has used its secret once, although that is looked at twice', async () => {
+    const { key, keyId } = await callerOf(seed);
+    const secretId = decodeId('ApiKeySecret', await seed.secretIdOf(keyId));
+    const { answer, running } = await waiting({ key });
+    await gate.settle(running.id);
+    const answered = await answer;
+    expect(answered).toHaveProperty('lease');
+    if ('lease' in answered) await gate.settle(answered.lease.id);
+    await app.app.keyUsage.flush();
+    const { useCount } = await app.app.database.prisma.apiKeySecret.findUniqueOrThrow({ where: { id: secretId } });
+    expect(useCount).toBe(1n);
   });
 
   it('is refused if its secret was revoked by then, though its key has another one', async () => {
