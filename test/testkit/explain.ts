@@ -3,30 +3,6 @@ import { graphql } from './generated/gql.ts';
 import type { ExplainAdmissionInput, TestExplainAdmissionQuery } from './generated/graphql.ts';
 
 graphql(`
-  fragment TestRefusal on AdmissionRefusedError {
-    __typename
-    code
-    message
-    path
-    retryable
-    retryAfterMs
-    limit {
-      owner {
-        type
-        id
-        userId
-      }
-      name
-      limit
-      used
-      remaining
-      resetAt
-    }
-    permanent
-  }
-`);
-
-graphql(`
   fragment TestLimits on EffectiveLimit {
     name
     layers {

@@ -10,6 +10,36 @@ import type {
 } from './generated/graphql.ts';
 import type { Seed } from './seed.ts';
 
+graphql(`
+  fragment TestLimitUse on LimitUse {
+    owner {
+      type
+      id
+      userId
+    }
+    name
+    limit
+    used
+    remaining
+    resetAt
+  }
+`);
+
+graphql(`
+  fragment TestRefusal on AdmissionRefusedError {
+    __typename
+    code
+    message
+    path
+    retryable
+    retryAfterMs
+    limit {
+      ...TestLimitUse
+    }
+    permanent
+  }
+`);
+
 const admitDocument = graphql(`
   mutation GateAdmit($input: AdmitRequestInput!) {
     admitRequest(input: $input) {
@@ -38,21 +68,7 @@ const admitDocument = graphql(`
         retryable
         retryAfterMs
       }
-      ... on AdmissionRefusedError {
-        limit {
-          owner {
-            type
-            id
-            userId
-          }
-          name
-          limit
-          used
-          remaining
-          resetAt
-        }
-        permanent
-      }
+      ...TestRefusal
     }
   }
 `);

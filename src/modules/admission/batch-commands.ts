@@ -40,7 +40,7 @@ interface BatchDefinition<Input, Answer> {
   readonly abandon?: (services: Services, scope: RuntimeScope, answers: readonly Answer[]) => Promise<void>;
   readonly answer: {
     readonly name: string;
-    readonly type: ObjectRef<GraphSchemaTypes, object> | typeof CancellationEnum;
+    readonly type: typeof Lease | typeof UsageRecord | typeof CancellationEnum;
     readonly description: string;
     readonly of: (answer: Answer) => unknown;
   };
@@ -117,7 +117,7 @@ function within({ issues }: ValidationError, list: string, index: number): Valid
 
 const leaseAnswer = {
   name: 'lease',
-  type: Lease as ObjectRef<GraphSchemaTypes, object>,
+  type: Lease,
   description: 'The slot.',
   of: (lease: unknown) => lease,
 };
@@ -159,7 +159,7 @@ batchCommand({
   run: async ({ admission }, { principal }, input) => (await admission.settle(principal, input)).record,
   answer: {
     name: 'usageRecord',
-    type: UsageRecord as ObjectRef<GraphSchemaTypes, object>,
+    type: UsageRecord,
     description: 'What was recorded.',
     of: (record) => record,
   },

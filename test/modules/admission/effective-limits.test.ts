@@ -265,16 +265,7 @@ it('whoever is admitted is told of each limit the layer with the least left, if 
             id
           }
           remaining {
-            owner {
-              type
-              id
-              userId
-            }
-            name
-            limit
-            used
-            remaining
-            resetAt
+            ...TestLimitUse
           }
         }
       }
