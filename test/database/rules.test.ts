@@ -55,6 +55,23 @@ describe('the rules that the database keeps itself', () => {
   });
 
   it.each([
+    ['a negative figure', 200, '-1, 0, 0'],
+    ['one figure and not the others', 200, '0, NULL, 0'],
+    ['figures of a request of which nobody has said anything', null, '0, 0, 0'],
+  ])('a usage record cannot have %s of images, audio or characters', async (_what, statusCode, figures) => {
+    const settled = statusCode === null ? `'UNSETTLED', NULL, NULL, NULL` : `'SETTLED', ${statusCode}, 1, 1`;
+    const insert = `INSERT INTO usage_record (
+        id, tenant_id, fairshare_group_id, key_id, model_name, request_id, request_type, admission,
+        estimated_input_tokens, estimated_output_tokens, queue_wait_ms, cache_status, cost_usd, completed_at,
+        settlement, status_code, input_tokens, output_tokens, images, audio_ms, characters
+      ) VALUES (
+        gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'a', 'a', 'a', 'FAST',
+        1, 1, 0, 'OFF', 0, now(), ${settled}, ${figures}
+      )`;
+    await expect(pool.query(insert)).rejects.toMatchObject({ constraint: 'usage_record_units_check' });
+  });
+
+  it.each([
     ['deployment_max_in_flight', '-1'],
     ['model_default_max_in_flight', '1000001'],
     ['pool_queue_max', '-1'],

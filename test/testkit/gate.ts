@@ -85,6 +85,9 @@ const settleDocument = graphql(`
           statusCode
           inputTokens
           outputTokens
+          images
+          audioSeconds
+          characters
           costUsd
           admission
           queueWaitMs

@@ -35,9 +35,12 @@ export interface Consumption {
   readonly characters?: number;
 }
 
+/** Audio is paid for, and recorded, to the millisecond. */
+export const audioMsOf = (seconds: number): number => Math.round(seconds * msPerSecond);
+
 /** What it costs, in 10^-12 dollars. */
 export function costOf(prices: PicoPrices, { images = 0, audioSeconds = 0, characters = 0, ...tokens }: Consumption) {
-  const audioMs = BigInt(Math.round(audioSeconds * msPerSecond));
+  const audioMs = BigInt(audioMsOf(audioSeconds));
   const cost =
     BigInt(tokens.inputTokens) * prices.inputTokenUsd +
     BigInt(tokens.outputTokens) * prices.outputTokenUsd +

@@ -9,6 +9,9 @@ export type LateFigures = Pick<
   | 'statusCode'
   | 'inputTokens'
   | 'outputTokens'
+  | 'images'
+  | 'audioMs'
+  | 'characters'
   | 'ttftMs'
   | 'totalMs'
   | 'cacheStatus'
@@ -122,6 +125,9 @@ const figures = {
   statusCode: 'integer',
   inputTokens: 'bigint',
   outputTokens: 'bigint',
+  images: 'integer',
+  audioMs: 'integer',
+  characters: 'integer',
   ttftMs: 'integer',
   totalMs: 'integer',
   cacheStatus: 'cache_status',

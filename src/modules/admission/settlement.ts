@@ -1,6 +1,6 @@
 import type { Lease } from '../../database/generated/client.ts';
 import type { UsageRecordRow } from '../usage/entity.ts';
-import { costOf, type PicoPrices, usdOf, usdOfNanoCost } from './costs.ts';
+import { audioMsOf, costOf, type PicoPrices, usdOf, usdOfNanoCost } from './costs.ts';
 import type { SettleCall } from './owner.ts';
 import type { LateFigures } from './rows.ts';
 
@@ -14,6 +14,9 @@ const figuresOf = (call: SettleCall, prices: PicoPrices) => ({
   statusCode: call.statusCode,
   inputTokens: BigInt(call.inputTokens),
   outputTokens: BigInt(call.outputTokens),
+  images: call.images,
+  audioMs: audioMsOf(call.audioSeconds),
+  characters: call.characters,
   ttftMs: call.ttftMs,
   totalMs: call.totalMs,
   cacheStatus: call.cacheStatus,
@@ -34,6 +37,9 @@ export const unsettledRecord = (lease: Lease, costNanoUsd: bigint, now: number):
   statusCode: null,
   inputTokens: null,
   outputTokens: null,
+  images: null,
+  audioMs: null,
+  characters: null,
   ttftMs: null,
   totalMs: null,
   cacheStatus: 'OFF',

@@ -28,6 +28,9 @@ export const usageRecords = defineEntity<UsageRecord>()({
     'estimatedOutputTokens',
     'inputTokens',
     'outputTokens',
+    'images',
+    'audioMs',
+    'characters',
     'queueWaitMs',
     'ttftMs',
     'totalMs',
@@ -47,6 +50,7 @@ export const usageRecords = defineEntity<UsageRecord>()({
     product: ['productId'],
     model: ['modelId'],
     gateway: ['gatewayId'],
+    audioSeconds: ['audioMs'],
   },
 });
 

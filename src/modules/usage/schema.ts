@@ -57,6 +57,9 @@ const UsageOutcomeEnum = builder.enumType('UsageOutcome', {
 
 export const UsageRecord = builder.objectRef<UsageRecordRow>('UsageRecord');
 
+const msPerSecond = 1_000;
+const unitsUnknown = 'null: not known, as long as it is UNSETTLED.';
+
 const orNull = (type: NodeType, uuid: string | null): string | null => (uuid === null ? null : encodeId(type, uuid));
 
 builder.node(UsageRecord, {
@@ -208,6 +211,19 @@ builder.node(UsageRecord, {
       nullable: true,
       description: 'Tokens of its output; null: not known, as long as it is UNSETTLED.',
       resolve: ({ outputTokens }) => toNumber(outputTokens),
+    }),
+    images: t.exposeInt('images', {
+      nullable: true,
+      description: `Images that were made; ${unitsUnknown}`,
+    }),
+    audioSeconds: t.float({
+      nullable: true,
+      description: `Seconds of audio that were transcribed or spoken, to the millisecond; ${unitsUnknown}`,
+      resolve: ({ audioMs }) => (audioMs === null ? null : audioMs / msPerSecond),
+    }),
+    characters: t.exposeInt('characters', {
+      nullable: true,
+      description: `Characters that were spoken; ${unitsUnknown}`,
     }),
     queueWaitMs: t.exposeInt('queueWaitMs', { description: 'Milliseconds that it waited for a slot.' }),
     ttftMs: t.exposeInt('ttftMs', {

@@ -46,7 +46,13 @@ const whenHeld = () =>
 describe('a settlement', () => {
   it('records all that is known of the request: whose it was, what it asked for, how long it took and what it cost', async () => {
     const model = await modelWith(app, seed, 1, {
-      prices: { inputTokenUsd: '0.000001', outputTokenUsd: '0.000002', imageUsd: '0.04', characterUsd: '0.00003' },
+      prices: {
+        inputTokenUsd: '0.000001',
+        outputTokenUsd: '0.000002',
+        imageUsd: '0.04',
+        audioSecondUsd: '0.006',
+        characterUsd: '0.00003',
+      },
     });
     const { id: appId, tenantId } = await seed.app();
     const ofApp = { kind: 'APP', appId, environment: 'LIVE', scopes: ['cloud:inference'] };
@@ -76,6 +82,7 @@ describe('a settlement', () => {
       inputTokens: 1_000,
       outputTokens: 500,
       images: 2,
+      audioSeconds: 1.5,
       characters: 10,
       ttftMs: 120,
       totalMs: 3_250,
@@ -106,6 +113,9 @@ describe('a settlement', () => {
       estimatedOutputTokens: 20n,
       inputTokens: 1_000n,
       outputTokens: 500n,
+      images: 2,
+      audioMs: 1_500,
+      characters: 10,
       queueWaitMs: 1_250,
       ttftMs: 120,
       totalMs: 3_250,
@@ -113,8 +123,36 @@ describe('a settlement', () => {
       costUsd: expect.anything(),
       completedAt: app.clock.now(),
     });
-    // 0.001 + 0.001 + 0.08 + 0.0003, exactly.
-    expect(record?.costUsd.toFixed()).toBe('0.0823');
+    // 0.001 + 0.001 + 0.08 + 0.009 + 0.0003, exactly.
+    expect(record?.costUsd.toFixed()).toBe('0.0913');
+  });
+
+  it.each([
+    ['images', { images: 3 }, '0.12'],
+    ['seconds of audio, to the millisecond', { audioSeconds: 2.0006 }, '0.012006'],
+    ['characters', { characters: 1_000 }, '0.03'],
+  ])('says how many %s were made and paid for, in time and late', async (_what, units, costUsd) => {
+    const prices = { imageUsd: '0.04', audioSecondUsd: '0.006', characterUsd: '0.00003' };
+    const model = await modelWith(app, seed, 2, { prices });
+    const { keyId } = await callerOf(seed);
+    const [inTime, late] = await Promise.all(
+      [60, 10].map((leaseSeconds) => gate.admit({ keyId, model: model.name, leaseSeconds })),
+    );
+    const figures = { inputTokens: 0, outputTokens: 0, ...units };
+    const kept = { images: 0, audioSeconds: 0, characters: 0, ...units, costUsd };
+    if ('audioSeconds' in units) kept.audioSeconds = 2.001;
+    app.clock.advance(10_000);
+    const unknown = { images: null, audioMs: null, characters: null };
+    await eventually(async () => expect(await recordsOf(late?.id ?? '')).toMatchObject([unknown]));
+    for (const [lease, settlement] of [
+      [inTime, 'SETTLED'],
+      [late, 'LATE'],
+    ] as const) {
+      const settled = await gate.settle(lease?.id ?? '', figures);
+      expect(settled).toMatchObject({ isRepeated: false, usageRecord: { settlement, ...kept } });
+      // As it is stored, not only as it was answered.
+      expect(await gate.settle(lease?.id ?? '')).toEqual({ ...settled, isRepeated: true });
+    }
   });
 
   it('costs what the model costs when the request ends, and later prices do not change it', async () => {

@@ -15,6 +15,7 @@ import { leaseRow, recordOf } from '../../testkit/admission.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { startTcpProxy } from '../../testkit/tcp-proxy.ts';
+import { unsettled } from '../../testkit/usage.ts';
 
 const { app, databaseUrl } = await startTestApp();
 const { database } = app;
@@ -203,14 +204,13 @@ describe('a settlement', () => {
   });
 
   it('that comes late corrects the record once, for whoever has the lease', async () => {
-    const unknown = { statusCode: null, inputTokens: null, outputTokens: null, ttftMs: null, totalMs: null };
     const lease = leaseRow();
-    const unsettled = recordOf(lease, { ...unknown, settlement: 'UNSETTLED' });
-    await writer.settle(unsettled);
+    const expired = recordOf(lease, unsettled);
+    await writer.settle(expired);
     const figures = recordOf(lease, { outputTokens: 7n, costUsd: new Prisma.Decimal('1.000000000001') });
     expect(await writer.correct({ ...figures, credentialId: 'key:other' })).toBeUndefined();
-    expect(await records([lease.id])).toEqual([unsettled]);
-    const corrected = { ...figures, settlement: 'LATE', completedAt: unsettled.completedAt } as const;
+    expect(await records([lease.id])).toEqual([expired]);
+    const corrected = { ...figures, settlement: 'LATE', completedAt: expired.completedAt } as const;
     const [first, second] = await Promise.all([
       writer.correct(figures),
       writer.correct({ ...figures, outputTokens: 8n }),
@@ -246,10 +246,7 @@ describe('a settlement', () => {
 
   it('comes after all that was asked for before it, also in one batch with it', async () => {
     const lease = leaseRow();
-    const record = recordOf(lease, {
-      ...{ settlement: 'UNSETTLED', statusCode: null, inputTokens: null, outputTokens: null, ttftMs: null },
-      totalMs: null,
-    });
+    const record = recordOf(lease, unsettled);
     const [, settled, corrected] = await Promise.all([
       writer.grant(lease),
       writer.settle(record),

@@ -79,6 +79,9 @@ const one = graphql(`
       estimatedOutputTokens
       inputTokens
       outputTokens
+      images
+      audioSeconds
+      characters
       queueWaitMs
       ttftMs
       totalMs
@@ -144,6 +147,9 @@ beforeAll(async () => {
       admission: 'QUEUED',
       queueWaitMs: 1_500,
       cacheStatus: 'HIT',
+      images: 2,
+      audioMs: 61_005,
+      characters: 4_000,
       costUsd: '0.000000000125',
     },
     elsewhere: { tenantId: newId() },
@@ -236,6 +242,9 @@ describe('a usage record', () => {
       settlement: 'LATE',
       admission: 'QUEUED',
       queueWaitMs: 1_500,
+      images: 2,
+      audioSeconds: 61.005,
+      characters: 4_000,
       cacheStatus: 'HIT',
       costUsd: '0.000000000125',
       completedAt: text(6_000),
@@ -249,6 +258,9 @@ describe('a usage record', () => {
       statusCode: null,
       inputTokens: null,
       outputTokens: null,
+      images: null,
+      audioSeconds: null,
+      characters: null,
       estimatedInputTokens: 100,
       ttftMs: null,
       totalMs: null,
