@@ -146,7 +146,8 @@ export class SlidingWindow {
   #leave(now: number): void {
     const times = this.#times;
     const amounts = this.#amounts;
-    while ((times[times.length - 1] ?? 0) > now + windowMs) {
+    // Not what left before: it was taken off then.
+    while (times.length > this.#first && (times[times.length - 1] ?? 0) > now + windowMs) {
       times.pop();
       this.#used -= amounts.pop() ?? 0;
     }

@@ -144,6 +144,17 @@ describe('the window', () => {
     expect(window.used(start)).toBe(2);
   });
 
+  it('takes nothing off twice when a clock is set back before what has left it', () => {
+    const window = new SlidingWindow();
+    window.take(5, start);
+    window.take(7, start + 40_000);
+    expect(window.used(start + 70_000)).toBe(7);
+    expect(window.used(start - 100_000)).toBe(0);
+    window.take(2, start - 100_000);
+    expect(window.used(start - 100_000)).toBe(2);
+    expect(window.used(start)).toBe(0);
+  });
+
   it('has an entry for each of its seconds at most, however much is taken', () => {
     const window = new SlidingWindow();
     for (let at = start; at < start + 600_000; at += 17) window.take(1, at);
