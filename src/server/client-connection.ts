@@ -53,20 +53,23 @@ export class SocketOperations {
 
 /** The request that an operation came by. Most operations never ask whether it ends, so that nothing is made before. */
 export class RequestConnection implements ClientConnection {
-  readonly #response: Pick<ServerResponse, 'once' | 'writableFinished'>;
+  readonly #response: Pick<ServerResponse, 'destroyed' | 'once' | 'writableFinished'>;
   #controller: AbortController | undefined;
 
-  constructor(response: Pick<ServerResponse, 'once' | 'writableFinished'>) {
+  constructor(response: Pick<ServerResponse, 'destroyed' | 'once' | 'writableFinished'>) {
     this.#response = response;
   }
 
   get closed(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = newController();
-      this.#response.once('close', () => {
+      const abortUnlessAnswered = (): void => {
         // Nobody listens any more where it was answered, and the error that says so takes its time.
         if (!this.#response.writableFinished) controller.abort();
-      });
+      };
+      // It may have ended before anybody asked, while the credential was looked up.
+      if (this.#response.destroyed) abortUnlessAnswered();
+      else this.#response.once('close', abortUnlessAnswered);
       this.#controller = controller;
     }
     return this.#controller.signal;
