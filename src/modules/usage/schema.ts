@@ -5,7 +5,7 @@ import { listComplexity } from '../../graph/connections.ts';
 import { enumValues } from '../../graph/enums.ts';
 import { DateTimeRange, filterId } from '../../graph/filters.ts';
 import { isGiven } from '../../graph/given.ts';
-import { decodeIdArgument, encodeId, type NodeType } from '../../graph/ids.ts';
+import { decodeIdArgument, encodeId, encodeOptionalId } from '../../graph/ids.ts';
 import { listRequest } from '../../graph/lists.ts';
 import { loadReference } from '../../graph/loaders.ts';
 import { loadNodes } from '../../graph/nodes.ts';
@@ -60,8 +60,6 @@ export const UsageRecord = builder.objectRef<UsageRecordRow>('UsageRecord');
 const msPerSecond = 1_000;
 const unitsUnknown = 'null: not known, as long as it is UNSETTLED.';
 
-const orNull = (type: NodeType, uuid: string | null): string | null => (uuid === null ? null : encodeId(type, uuid));
-
 builder.node(UsageRecord, {
   description:
     'What one admitted request used. Recorded once, and kept when what it speaks of is deleted: of that, the ids remain.',
@@ -107,7 +105,7 @@ builder.node(UsageRecord, {
     userId: t.id({
       nullable: true,
       description: 'The id of the user that it was for; null: it was for none.',
-      resolve: ({ userId }) => orNull('User', userId),
+      resolve: ({ userId }) => encodeOptionalId('User', userId),
     }),
     user: t.field({
       ...requires(['users:read']),
@@ -136,7 +134,7 @@ builder.node(UsageRecord, {
     productId: t.id({
       nullable: true,
       description: 'The id of the product that it was for; null: it was for none.',
-      resolve: ({ productId }) => orNull('Product', productId),
+      resolve: ({ productId }) => encodeOptionalId('Product', productId),
     }),
     product: t.field({
       ...requires(['products:read']),
@@ -149,12 +147,12 @@ builder.node(UsageRecord, {
     engineId: t.id({
       nullable: true,
       description: 'The id of the engine whose key was used; null: there was none.',
-      resolve: ({ engineId }) => orNull('Engine', engineId),
+      resolve: ({ engineId }) => encodeOptionalId('Engine', engineId),
     }),
     modelId: t.id({
       nullable: true,
       description: 'The id of the model that was asked for; null: the registry had none of that name.',
-      resolve: ({ modelId }) => orNull('Model', modelId),
+      resolve: ({ modelId }) => encodeOptionalId('Model', modelId),
     }),
     model: t.field({
       ...requires(['registry:read']),
