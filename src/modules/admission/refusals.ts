@@ -2,6 +2,8 @@ import { type UserErrorCode, userErrorCodes } from '../../graph/errors.ts';
 import type { CountLimitName } from '../limits/ledger/kinds.ts';
 import type { LimitOwner } from '../limits/ledger/layers.ts';
 import type { Refusal as LedgerRefusal } from '../limits/ledger/ledger.ts';
+import { priceText } from '../models/prices.ts';
+import { usdOfNanoCost } from './costs.ts';
 
 /** Why a request is not admitted, in the order in which the reasons are looked for. */
 export const admissionReasons = [
@@ -115,19 +117,9 @@ const reasonByLimit = {
   BUDGET_COST_USD: 'BUDGET_EXHAUSTED',
 } as const satisfies Record<CountLimitName | 'BUDGET_COST_USD', AdmissionReason>;
 
-const nanoDigits = 9;
-
-/** Nano-dollars in dollars, exactly. */
-function usdOfNano(nano: bigint): string {
-  const digits = String(nano).padStart(nanoDigits + 1, '0');
-  const fraction = digits.slice(-nanoDigits).replace(/0+$/, '');
-  const whole = digits.slice(0, -nanoDigits);
-  return fraction === '' ? whole : `${whole}.${fraction}`;
-}
-
 /** An amount of a limit as text: counts as they are, money in dollars. */
 export const amountText = (amount: number | bigint): string =>
-  typeof amount === 'bigint' ? usdOfNano(amount) : String(amount);
+  typeof amount === 'bigint' ? priceText(usdOfNanoCost(amount)) : String(amount);
 
 export const ownerView = (owner: LimitOwner): LimitView['owner'] =>
   owner.type === 'TEAM_USER_SHARE'

@@ -26,12 +26,12 @@ const blockedBy = (owner: Parameters<typeof limitOf>[0]): RefusalView =>
 
 /** Why the scheduler gives no slot, in the words of the graph. */
 export function refusalOfSlots(refusal: Refusal, { party, model }: Wish, gatewayId: string | null): RefusalView {
-  const { key, tenant } = { key: party.identity.key, tenant: party.identity.tenant };
+  const { key, tenant } = party.identity;
   switch (refusal.reason) {
     case 'UNKNOWN_POOL':
       return refusalFor('MODEL_DISABLED');
     case 'DEADLINE':
-      return refusalFor('QUEUE_TIMEOUT', { retryable: true, retryAfterMs: soonMs });
+      return waitIsOver();
     case 'QUEUE_FULL': {
       const owners = {
         TENANT: { type: 'TENANT', id: tenant.id },
