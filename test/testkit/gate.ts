@@ -1,5 +1,7 @@
+import { expect } from 'vitest';
 import type { TestApp } from './app.ts';
 import type { Client } from './client.ts';
+import { eventually } from './eventually.ts';
 import { graphql } from './generated/gql.ts';
 import type {
   AdmitRequestInput,
@@ -209,6 +211,16 @@ export class Gate {
 
   async queued(requestId: string) {
     return (await this.client.run(queuedDocument, { requestId })).queuedRequest ?? undefined;
+  }
+
+  /** Until the request waits. */
+  async whenQueued(requestId: string): Promise<void> {
+    await eventually(async () => expect(await this.queued(requestId)).toBeDefined());
+  }
+
+  /** Until it waits no more. */
+  async whenNotQueued(requestId: string): Promise<void> {
+    await eventually(async () => expect(await this.queued(requestId)).toBeUndefined());
   }
 
   async leaseIds(): Promise<readonly string[]> {

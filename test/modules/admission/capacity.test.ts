@@ -142,7 +142,7 @@ describe('a gateway', () => {
     const wanted = { keyId, model: model.name };
     const first = await gate.admit({ ...wanted, gatewayId: full.id });
     const waiting = gate.admit({ ...wanted, gatewayId: full.id, requestId: 'behind' });
-    await eventually(async () => expect(await gate.queued('behind')).toBeDefined());
+    await gate.whenQueued('behind');
     const others = [await gate.admit({ ...wanted, gatewayId: free.id }), await gate.admit(wanted)];
     expect(others.map(({ admission }) => admission)).toEqual(['FAST', 'FAST']);
     await gate.settle(first.id);
@@ -190,7 +190,7 @@ it('capacity is the same after the program starts again', async () => {
   });
   const running = await next.admit({ keyId, model: model.name });
   const waiting = next.ask({ keyId, model: model.name, requestId: 'second' });
-  await eventually(async () => expect(await next.queued('second')).toBeDefined());
+  await next.whenQueued('second');
   await next.settle(running.id);
   expect(await waiting).toMatchObject({ __typename: 'AdmitRequestPayload' });
 });
@@ -204,7 +204,7 @@ it('a gateway that may run nothing has what waits for it refused, as what comes,
   const wanted = { keyId, model: model.name, gatewayId };
   const running = await gate.admit(wanted);
   const waiting = gate.refused({ ...wanted, requestId: 'behind' });
-  await eventually(async () => expect(await gate.queued('behind')).toBeDefined());
+  await gate.whenQueued('behind');
   await seed.run('setCapacity', { gateway: { gatewayId, maxInFlight: 0 } });
   const refusal = { code: 'IN_FLIGHT_BLOCKED', limit: { owner: { type: 'GATEWAY', id: gatewayId }, limit: '0' } };
   expect(await waiting).toMatchObject(refusal);

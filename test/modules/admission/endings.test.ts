@@ -72,7 +72,7 @@ describe('a settlement', () => {
       sessionId: 'session 7',
       requestType: 'image',
     });
-    await eventually(async () => expect(await gate.queued('everything')).toBeDefined());
+    await gate.whenQueued('everything');
     app.clock.advance(1_250);
     await gate.settle(blocking.id);
     const lease = await asked;

@@ -44,7 +44,7 @@ it('kill -9 of the process that decides loses and doubles nothing of what went t
   const waiting = Array.from({ length: 20 }, (_, index) =>
     other.gate.ask({ ...wanted, model: small.name, requestId: `waits ${index}` }),
   );
-  await eventually(async () => expect(await owner.gate.queued('waits 19')).toBeDefined());
+  await owner.gate.whenQueued('waits 19');
 
   const settled = new Map<string, number>();
   let isOver = false;

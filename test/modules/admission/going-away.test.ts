@@ -25,9 +25,6 @@ afterAll(async () => {
 const one = 'mutation ($input: AdmitRequestInput!) { admitRequest(input: $input) { __typename } }';
 const many = 'mutation ($input: AdmitRequestsInput!) { admitRequests(input: $input) { __typename } }';
 
-const whenQueued = (requestId: string) => eventually(async () => expect(await gate.queued(requestId)).toBeDefined());
-const whenGone = (requestId: string) => eventually(async () => expect(await gate.queued(requestId)).toBeUndefined());
-
 /** A slot that is taken, and a request that will wait behind it. */
 async function takenSlot() {
   const model = await modelWith(app, seed, 1);
@@ -95,9 +92,9 @@ it.each<[string, Way]>([
   const { wanted, end } = await takenSlot();
   const requestId = seed.name();
   const goAway = await ask('1', { ...wanted, requestId });
-  await whenQueued(requestId);
+  await gate.whenQueued(requestId);
   await goAway();
-  await whenGone(requestId);
+  await gate.whenNotQueued(requestId);
   await end();
 });
 
@@ -106,16 +103,16 @@ it('a client that gives up one request of its WebSocket leaves the queue with th
   const socket = await openSocket();
   for (const requestId of ['stays', 'goes']) {
     socket.subscribe(requestId, one, { input: { ...wanted, requestId } });
-    await whenQueued(requestId);
+    await gate.whenQueued(requestId);
   }
   socket.send({ type: 'complete', id: 'goes' });
-  await whenGone('goes');
+  await gate.whenNotQueued('goes');
   expect(await gate.queued('stays')).toMatchObject({ position: 1 });
   // The same name may be used again, and given up again.
   socket.subscribe('goes', one, { input: { ...wanted, requestId: 'again' } });
-  await whenQueued('again');
+  await gate.whenQueued('again');
   socket.send({ type: 'complete', id: 'goes' });
-  await whenGone('again');
+  await gate.whenNotQueued('again');
   await gate.cancel({ requestId: 'stays' });
   expect(await socket.message()).toMatchObject({ type: 'next', id: 'stays' });
   expect(await socket.message()).toMatchObject({ type: 'complete', id: 'stays' });
@@ -149,12 +146,12 @@ it.each<[string, Way]>([
     const [found, waits] = [seed.name(), seed.name()];
     const requests = [free, { ...free, requestId: found }, { ...wanted, requestId: waits }];
     const goAway = await ask('1', { requests });
-    await whenQueued(waits);
+    await gate.whenQueued(waits);
     // Until they are written, nobody has been given them.
     await eventually(async () => expect(await app.app.database.prisma.lease.count()).toBe(3));
     await eventually(async () => expect(await gate.leaseIds()).toHaveLength(3));
     await goAway();
-    await whenGone(waits);
+    await gate.whenNotQueued(waits);
     // One that has a name is there for who asks for it again, as after any answer that was lost.
     await eventually(async () => expect(await gate.leaseIds()).toHaveLength(2));
     const again = await gate.admit({ ...free, requestId: found });
@@ -168,7 +165,7 @@ it('of two clients that wait for the same request, one may go away', async () =>
   const { wanted, running } = await takenSlot();
   const input = { ...wanted, requestId: 'of both' };
   const sent = post(one, input);
-  await whenQueued('of both');
+  await gate.whenQueued('of both');
   const other = gate.admit(input);
   const socket = await openSocket();
   socket.subscribe('1', one, { input });

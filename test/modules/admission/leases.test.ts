@@ -28,7 +28,7 @@ describe('a lease', () => {
     const wanted = { keyId, model: model.name, leaseSeconds: 10 };
     const lease = await gate.admit(wanted);
     const next = gate.admit({ ...wanted, requestId: 'next' });
-    await eventually(async () => expect(await gate.queued('next')).toBeDefined());
+    await gate.whenQueued('next');
     app.clock.advance(9_999);
     expect(await gate.leaseIds()).toEqual([lease.id]);
     app.clock.advance(1);
@@ -143,7 +143,7 @@ describe('a request that waits', () => {
     const wanted = { keyId: caller.keyId, model: model.name };
     const running = await gate.admit(wanted);
     const answer = gate.ask({ ...wanted, requestId });
-    await eventually(async () => expect(await gate.queued(requestId)).toBeDefined());
+    await gate.whenQueued(requestId);
     return { ...caller, model, running, answer, wanted };
   }
 
@@ -159,10 +159,10 @@ describe('a request that waits', () => {
       }),
       signal: client.signal,
     });
-    await eventually(async () => expect(await gate.queued('goes')).toBeDefined());
+    await gate.whenQueued('goes');
     client.abort();
     await expect(gone).rejects.toThrow('aborted');
-    await eventually(async () => expect(await gate.queued('goes')).toBeUndefined());
+    await gate.whenNotQueued('goes');
     expect(await gate.queued('stays')).toMatchObject({ position: 1 });
     expect(await gate.cancel({ requestId: 'stays' })).toMatchObject({ cancellation: 'WITHDRAWN' });
     await gate.settle(running.id);
@@ -179,7 +179,7 @@ describe('a request that waits', () => {
     const { wanted, running } = await waitBehind('first');
     const deadline = new Date(app.clock.now().getTime() + 5_000).toISOString();
     const answer = gate.ask({ ...wanted, requestId: 'hurries', deadline });
-    await eventually(async () => expect(await gate.queued('hurries')).toBeDefined());
+    await gate.whenQueued('hurries');
     app.clock.advance(5_000);
     expect(await answer).toMatchObject({ code: 'QUEUE_TIMEOUT' });
     await gate.cancel({ requestId: 'first' });
@@ -224,11 +224,11 @@ describe('a request that waits', () => {
     const all = [];
     for (const number of [1, 2, 3]) {
       all.push(ask(light.keyId, `light ${number}`));
-      await eventually(async () => expect(await gate.queued(`light ${number}`)).toBeDefined());
+      await gate.whenQueued(`light ${number}`);
     }
     for (const number of [1, 2, 3]) {
       all.push(ask(heavy.keyId, `heavy ${number}`));
-      await eventually(async () => expect(await gate.queued(`heavy ${number}`)).toBeDefined());
+      await gate.whenQueued(`heavy ${number}`);
     }
     await seed.run('setTenantWeight', { tenantId: heavy.tenantId, weight: 1_000 });
     await gate.settle(running.id);

@@ -180,7 +180,7 @@ describe('fairshareLive', () => {
     const waiting = ['first', 'second'].map((requestId) =>
       gate.admit({ keyId: heavy.keyId, model: model.name, requestId }),
     );
-    await eventually(async () => expect(await gate.queued('second')).toBeDefined());
+    await gate.whenQueued('second');
     app.clock.advance(1_000);
     const { fairshareLive: full } = await following.next();
 
@@ -306,7 +306,7 @@ describe('stats', () => {
     const wanted = { keyId: caller.keyId, model: model.name };
     const held = await admitted(2, wanted);
     const waiting = gate.admit({ ...wanted, requestId: 'third' });
-    await eventually(async () => expect(await gate.queued('third')).toBeDefined());
+    await gate.whenQueued('third');
     app.clock.advance(1_000);
     const [other = ''] = await admitted(1, { keyId: limited.keyId });
     await gate.refused({ keyId: limited.keyId });

@@ -76,7 +76,7 @@ describe("a product's limit of", () => {
       ['cleared', null],
     ] as const) {
       const waiting = gate.admit({ keyId: engine, model: model.name, requestId });
-      await eventually(async () => expect(await gate.queued(requestId)).toBeDefined());
+      await gate.whenQueued(requestId);
       await seed.run('updateProduct', { productId, limits: { maxInFlight } });
       expect(await waiting).toMatchObject({ admission: 'QUEUED' });
     }
@@ -87,7 +87,7 @@ describe("a product's limit of", () => {
     const { productId, platform, engine } = await productWith({ maxInFlight: 1 });
     const running = await gate.admit({ keyId: platform, model: model.name });
     const waiting = gate.ask({ keyId: engine, model: model.name, requestId: 'blocked' });
-    await eventually(async () => expect(await gate.queued('blocked')).toBeDefined());
+    await gate.whenQueued('blocked');
     await seed.run('updateProduct', { productId, limits: { maxInFlight: 0 } });
     for (const keyId of [platform, engine]) {
       await eventually(async () =>

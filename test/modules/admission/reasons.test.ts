@@ -2,7 +2,6 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { type AdmissionReason, admissionReasons } from '../../../src/modules/admission/refusals.ts';
 import { startTestApp } from '../../testkit/app.ts';
-import { eventually } from '../../testkit/eventually.ts';
 import { explain } from '../../testkit/explain.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { Seed } from '../../testkit/seed.ts';
@@ -71,8 +70,6 @@ async function behindAnother(queue: Record<string, unknown>): Promise<Prepared &
     },
   };
 }
-
-const whenQueued = (requestId: string) => eventually(async () => expect(await gate.queued(requestId)).toBeDefined());
 
 /** A way to be refused for every reason that there is: the compiler misses one that is not here. */
 const ways: Readonly<Record<AdmissionReason, () => Promise<Prepared>>> = {
@@ -144,7 +141,7 @@ const ways: Readonly<Record<AdmissionReason, () => Promise<Prepared>>> = {
   QUEUE_TIMEOUT: async () => {
     const { requestId, ...prepared } = await behindAnother({ timeoutSeconds: 7 });
     const whileAsked = async () => {
-      await whenQueued(requestId);
+      await gate.whenQueued(requestId);
       app.clock.advance(7_000);
     };
     return { ...prepared, whileAsked };
@@ -152,7 +149,7 @@ const ways: Readonly<Record<AdmissionReason, () => Promise<Prepared>>> = {
   CANCELLED: async () => {
     const { requestId, ...prepared } = await behindAnother({});
     const whileAsked = async () => {
-      await whenQueued(requestId);
+      await gate.whenQueued(requestId);
       await gate.cancel({ requestId });
     };
     return { ...prepared, whileAsked };

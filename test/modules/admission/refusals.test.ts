@@ -1,7 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
-import { eventually } from '../../testkit/eventually.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { missingKey } from '../../testkit/ids.ts';
 import { Seed } from '../../testkit/seed.ts';
@@ -121,7 +120,7 @@ describe('a request is refused', () => {
     const wanted = { keyId, model: model.name };
     const running = await gate.admit(wanted);
     const waiting = gate.refused({ ...wanted, requestId: 'waits' });
-    await eventually(async () => expect(await gate.queued('waits')).toBeDefined());
+    await gate.whenQueued('waits');
     const another = (await seed.key({ tenantId, scopes: ['cloud:inference'] })).id;
     expect(await gate.refused({ keyId: another, model: model.name })).toMatchObject({
       code: 'QUEUE_FULL',

@@ -84,9 +84,9 @@ describe('a process that does not decide', () => {
     });
     asked.on('error', () => undefined);
     asked.end(body);
-    await eventually(async () => expect(await gate.queued('goes away')).toBeDefined());
+    await gate.whenQueued('goes away');
     controller.abort();
-    await eventually(async () => expect(await gate.queued('goes away')).toBeUndefined());
+    await gate.whenNotQueued('goes away');
     await gate.settle(held.id);
   });
 

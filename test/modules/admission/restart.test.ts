@@ -25,7 +25,7 @@ it('one process decides at a time; the next one takes over its leases, with thei
   const wanted = { keyId, model: model.name, leaseSeconds: 100 };
   const leases = [await gate.admit({ ...wanted, requestId: 'kept' }), await other.admit(wanted)];
   const waiting = gate.ask({ ...wanted, requestId: 'waits' });
-  await eventually(async () => expect(await other.queued('waits')).toBeDefined());
+  await other.whenQueued('waits');
 
   await first.app.close();
   // What waits is not left hanging, and is asked for again.

@@ -1,6 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { startTestApp } from '../../testkit/app.ts';
-import { eventually } from '../../testkit/eventually.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { Seed } from '../../testkit/seed.ts';
 
@@ -64,7 +63,7 @@ describe('one user cannot drain the team, whose limit is', () => {
     const { own, one, other } = await teamWith({ maxInFlight: 2 });
     const running = await gate.admit({ ...one, model: model.name });
     const waiting = gate.admit({ keyId: own[0], model: model.name, requestId: 'second' });
-    await eventually(async () => expect(await gate.queued('second')).toBeDefined());
+    await gate.whenQueued('second');
     const ofOther = await gate.admit({ ...other, model: model.name });
     expect(ofOther).toMatchObject({ admission: 'FAST' });
     await gate.settle(running.id);
@@ -94,7 +93,7 @@ describe('what one user can take of the requests in flight', () => {
     const leases = [await gate.admit({ ...one, model: model.name })];
     for (const userSharePercent of [50, null]) {
       const waiting = gate.admit({ ...one, model: model.name, requestId: `with ${userSharePercent}` });
-      await eventually(async () => expect(await gate.queued(`with ${userSharePercent}`)).toBeDefined());
+      await gate.whenQueued(`with ${userSharePercent}`);
       await seed.run('updateTeam', { teamId, userSharePercent });
       leases.push(await waiting);
     }
@@ -107,7 +106,7 @@ describe('what one user can take of the requests in flight', () => {
     const leases = [await gate.admit({ ...one, model: model.name }), await gate.admit({ ...one, model: model.name })];
     await seed.run('updateTeam', { teamId, userSharePercent: 50 });
     const waiting = gate.admit({ ...one, model: model.name, requestId: 'third' });
-    await eventually(async () => expect(await gate.queued('third')).toBeDefined());
+    await gate.whenQueued('third');
     leases.push(await gate.admit({ ...other, model: model.name }));
     await gate.settle(leases.shift()?.id ?? '');
     leases.push(await waiting);

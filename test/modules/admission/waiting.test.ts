@@ -1,7 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
-import { eventually } from '../../testkit/eventually.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { Seed } from '../../testkit/seed.ts';
 
@@ -23,7 +22,6 @@ type Wanted = Parameters<Gate['ask']>[0];
 
 const inference = { scopes: ['cloud:inference'] };
 const inMs = (ms: number) => new Date(app.clock.now().getTime() + ms).toISOString();
-const whenQueued = (requestId: string) => eventually(async () => expect(await gate.queued(requestId)).toBeDefined());
 
 /** A request that waits for the one slot of a model. */
 async function waiting(wanted: Wanted) {
@@ -32,7 +30,7 @@ async function waiting(wanted: Wanted) {
   const running = await gate.admit({ keyId, model: model.name, leaseSeconds: 600 });
   const requestId = seed.name();
   const answer = gate.ask({ ...wanted, model: model.name, requestId });
-  await whenQueued(requestId);
+  await gate.whenQueued(requestId);
   return { model, answer, requestId, running };
 }
 
@@ -151,7 +149,7 @@ describe('when its turn comes, a request that waited', () => {
     await seed.run(command, { ...input, limits });
     await admission.refreshed();
     const next = gate.admit({ keyId: (await callerOf(seed)).keyId, model: model.name, requestId: 'next' });
-    await whenQueued('next');
+    await gate.whenQueued('next');
     await gate.settle(running.id);
     expect(await answer).toMatchObject({ code, limit: { limit: expect.stringMatching(/^(0|29)$/) } });
     await gate.settle((await next).id);
@@ -184,7 +182,7 @@ describe('when its turn comes, a request that waited', () => {
     const { keyId, tenantId } = await callerOf(seed, { ...tenant }, { ...key });
     const { answer, model, running } = await waiting({ keyId });
     const next = gate.admit({ keyId: (await callerOf(seed)).keyId, model: model.name, requestId: 'next' });
-    await whenQueued('next');
+    await gate.whenQueued('next');
     app.clock.advance(10_000);
     await gate.settle(running.id);
     expect(await answer).toMatchObject({ code });
@@ -213,7 +211,7 @@ describe('when its turn comes, a request that waited', () => {
     await seed.run('rotateKey', { keyId, overlapSeconds: 300 });
     await seed.run('revokeSecret', { secretId });
     const next = gate.admit({ keyId, model: model.name, requestId: 'next' });
-    await whenQueued('next');
+    await gate.whenQueued('next');
     await gate.settle(running.id);
     expect(await answer).toMatchObject({ code: 'KEY_REVOKED', path: ['key'] });
     await gate.settle((await next).id);
@@ -258,7 +256,7 @@ describe('a change while requests wait', () => {
             await gate.settle(id);
           }),
         );
-        await whenQueued(requestId);
+        await gate.whenQueued(requestId);
       }
     }
     await seed.run('setFairshareAlgorithm', { algorithm });
@@ -274,7 +272,7 @@ describe('a change while requests wait', () => {
     const { keyId, tenantId } = await callerOf(seed, { limits: { maxInFlight: 2 } });
     const running = [await gate.admit({ keyId }), await gate.admit({ keyId })];
     const waits = ['first', 'second'].map((requestId) => gate.admit({ keyId, requestId }));
-    await whenQueued('second');
+    await gate.whenQueued('second');
     await seed.run('setTenantLimits', { tenantId, limits: { maxInFlight: 1 } });
     await admission.refreshed();
     await gate.settle(running[0]?.id ?? '');
@@ -296,7 +294,7 @@ describe('where a request stands', () => {
     for (const requestId of ids) {
       app.clock.advance(1_000);
       waits.push(gate.admit({ ...wanted, requestId }));
-      await whenQueued(requestId);
+      await gate.whenQueued(requestId);
     }
     const since = app.clock.now().getTime();
     for (const [index, id] of ids.entries()) {
@@ -328,8 +326,8 @@ describe('where a request stands', () => {
     const wanted = { keyId, model: model.name };
     const running = await gate.admit(wanted);
     const waits = ['a', 'b'].map((id) => gate.ask({ ...wanted, requestId: `${id} of two` }));
-    await whenQueued('a of two');
-    await whenQueued('b of two');
+    await gate.whenQueued('a of two');
+    await gate.whenQueued('b of two');
     expect(await gate.refused(wanted)).toMatchObject({
       code: 'QUEUE_FULL',
       limit: { owner: { type: 'MODEL', id: model.id }, name: 'QUEUE_LENGTH', limit: '2', used: '2' },
