@@ -2,6 +2,26 @@ import { expect } from 'vitest';
 import type { TestApp } from './app.ts';
 import { eventually } from './eventually.ts';
 
+/** Has nobody write to a table until the returned function is called; it can be read. */
+export async function holdTable({ app }: Pick<TestApp, 'app'>, table: string): Promise<() => Promise<void>> {
+  const client = await app.database.pool.connect();
+  await client.query(`BEGIN; LOCK TABLE "${table}" IN SHARE MODE`);
+  return async () => {
+    await client.query('ROLLBACK');
+    client.release();
+  };
+}
+
+/** Until so many commands wait for what another one has locked. */
+export async function whenHeldUp({ app }: Pick<TestApp, 'app'>, waiting: number): Promise<void> {
+  await eventually(async () => {
+    const { rows } = await app.database.pool.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    expect(rows[0]?.count).toBe(waiting);
+  });
+}
+
 /**
  * Runs work while a transaction of nobody's holds what a statement locks, until so many commands wait; then lets them go.
  * So they meet in an order that the test chooses, and not by chance.
@@ -20,12 +40,7 @@ export async function whileHeld<Result>(
     await client.query(text, [...values]);
     for (const { start, waiting } of steps) {
       started.push(start());
-      await eventually(async () => {
-        const { rows } = await client.query<{ count: number }>(
-          `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-        );
-        expect(rows[0]?.count).toBe(waiting);
-      });
+      await whenHeldUp({ app }, waiting);
     }
   } finally {
     await client.query('ROLLBACK');

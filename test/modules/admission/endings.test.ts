@@ -3,13 +3,14 @@ import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
+import { holdTable, whenHeldUp } from '../../testkit/held.ts';
 import { Seed } from '../../testkit/seed.ts';
 
 const app = await startTestApp();
 const seed = new Seed(app);
 const gate = new Gate(app.operator);
 const { admission } = app.app.services;
-const { pool, prisma } = app.app.database;
+const { prisma } = app.app.database;
 
 // Time stands still, so what a caller may spend does not come back by itself.
 beforeEach(() => app.clock.advance(60_000));
@@ -22,26 +23,6 @@ afterAll(async () => {
 });
 
 const recordsOf = (leaseId: string) => prisma.usageRecord.findMany({ where: { id: decodeId('Lease', leaseId) } });
-
-/** Has nobody record usage until the returned function is called. */
-async function holdUsage(): Promise<() => Promise<void>> {
-  const client = await pool.connect();
-  await client.query('BEGIN');
-  await client.query('LOCK TABLE usage_record IN SHARE MODE');
-  return async () => {
-    await client.query('ROLLBACK');
-    client.release();
-  };
-}
-
-/** Until the one who writes waits for that. */
-const whenHeld = () =>
-  eventually(async () => {
-    const { rows } = await pool.query<{ count: number }>(
-      `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    expect(rows[0]?.count).toBe(1);
-  });
 
 describe('a settlement', () => {
   it('records all that is known of the request: whose it was, what it asked for, how long it took and what it cost', async () => {
@@ -182,7 +163,7 @@ describe('a settlement', () => {
     const model = await modelWith(app, seed, 1);
     const { keyId } = await callerOf(seed);
     const lease = await gate.admit({ keyId, model: model.name });
-    const release = await holdUsage();
+    const release = await holdTable(app, 'usage_record');
     const answer = gate.settle(lease.id, { inputTokens: 7, outputTokens: 8 });
     await eventually(async () => expect(await admission.figures()).toMatchObject({ inFlight: 0 }));
     expect(await answer).toMatchObject({ code: 'NOT_READY' });
@@ -201,9 +182,9 @@ describe('a settlement', () => {
   it('that is being written when its lease would expire is in time', async () => {
     const { keyId } = await callerOf(seed);
     const lease = await gate.admit({ keyId, leaseSeconds: 10 });
-    const release = await holdUsage();
+    const release = await holdTable(app, 'usage_record');
     const answer = gate.settle(lease.id, { inputTokens: 7 });
-    await whenHeld();
+    await whenHeldUp(app, 1);
     app.clock.advance(10_000);
     await release();
     expect(await answer).toMatchObject({ isRepeated: false, usageRecord: { settlement: 'SETTLED', inputTokens: 7 } });
@@ -213,9 +194,9 @@ describe('a settlement', () => {
   it('that comes while its expiry is being written corrects that, once, whoever of many is first', async () => {
     const { keyId } = await callerOf(seed, {}, { limits: { tokensPerMinute: 1_000 } });
     const lease = await gate.admit({ keyId, leaseSeconds: 10, estimatedInputTokens: 900 });
-    const release = await holdUsage();
+    const release = await holdTable(app, 'usage_record');
     app.clock.advance(10_000);
-    await whenHeld();
+    await whenHeldUp(app, 1);
     const answers = [1, 2, 3].map((inputTokens) => gate.settle(lease.id, { inputTokens, outputTokens: 0 }));
     await release();
     const settled = await Promise.all(answers);

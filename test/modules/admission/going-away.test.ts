@@ -3,6 +3,7 @@ import { afterAll, beforeEach, expect, it } from 'vitest';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
+import { holdTable } from '../../testkit/held.ts';
 import { Seed } from '../../testkit/seed.ts';
 import { Socket } from '../../testkit/socket.ts';
 
@@ -180,23 +181,12 @@ it('of two clients that wait for the same request, one may go away', async () =>
   await socket.close();
 });
 
-/** Has nobody write leases until the returned function is called. */
-async function holdLeases(): Promise<() => Promise<void>> {
-  const client = await app.app.database.pool.connect();
-  await client.query('BEGIN');
-  await client.query('LOCK TABLE lease IN SHARE MODE');
-  return async () => {
-    await client.query('ROLLBACK');
-    client.release();
-  };
-}
-
 const whenInFlight = (inFlight: number) =>
   eventually(async () => expect(await admission.figures()).toMatchObject({ inFlight }));
 
 it('whoever asks for a request whose lease is being written is given it when it is, and not before', async () => {
   const wanted = { keyId: (await callerOf(seed)).keyId, requestId: 'being written' };
-  const release = await holdLeases();
+  const release = await holdTable(app, 'lease');
   const first = gate.ask(wanted);
   await whenInFlight(1);
   // It is given up after two seconds: a lease that was never written is nobody's.
@@ -209,7 +199,7 @@ it('whoever asks for a request whose lease is being written is given it when it 
 it('a request that is asked for again while its slot is given back has a lease of its own', async () => {
   const { keyId } = await callerOf(seed);
   const wanted = { keyId, model: 'any', estimatedInputTokens: 1, estimatedOutputTokens: 1, requestId: 'at once' };
-  const release = await holdLeases();
+  const release = await holdTable(app, 'lease');
   const sent = post(one, wanted);
   await whenInFlight(1);
   sent.destroy();

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Lease, Prisma } from '../../../src/database/generated/client.ts';
@@ -14,6 +13,7 @@ import { AdmissionWriter } from '../../../src/modules/admission/writer.ts';
 import { leaseRow, recordOf } from '../../testkit/admission.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
+import { holdTable } from '../../testkit/held.ts';
 import { startTcpProxy } from '../../testkit/tcp-proxy.ts';
 import { unsettled } from '../../testkit/usage.ts';
 
@@ -36,14 +36,6 @@ const leaseIds = async () => (await prisma.lease.findMany({ select: { id: true }
 const records = (ids: readonly string[]) => prisma.usageRecord.findMany({ where: { id: { in: [...ids] } } });
 
 beforeEach(() => prisma.lease.deleteMany());
-
-/** Another session that holds a table, so that nobody else writes to it until it is let go. */
-async function holdTable(table: string): Promise<{ release: () => Promise<void> }> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  await client.query(`BEGIN; LOCK TABLE "${table}" IN EXCLUSIVE MODE`);
-  return { release: () => client.end() };
-}
 
 /** Until a connection of admission waits for a lock. */
 const untilHeldUp = () =>
@@ -133,7 +125,7 @@ describe('what is kept', () => {
     const [lease, released] = [leaseRow(), leaseRow()];
     await writer.grant(released);
     await grantAndSettle(writer);
-    const table = await holdTable('usage_record');
+    const release = await holdTable({ app }, 'usage_record');
     const settled = writer.settle(recordOf(leaseRow()));
     await untilHeldUp();
     await writer.grant(lease);
@@ -141,7 +133,7 @@ describe('what is kept', () => {
     await writer.release(released.id);
     await writer.count([{ key: 'not held up', state: 1, expiresAt: null }]);
     expect(await leaseIds()).toEqual([lease.id]);
-    await table.release();
+    await release();
     await settled;
   });
 
@@ -163,12 +155,12 @@ describe('what is kept', () => {
   });
 
   it('is a lease without a wait for counters that are under way', async () => {
-    const table = await holdTable('limit_counter');
+    const release = await holdTable({ app }, 'limit_counter');
     const counted = writer.count([{ key: 'held up', state: 1, expiresAt: null }]);
     await untilHeldUp();
     const lease = await grantAndSettle(writer);
     expect(await records([lease.id])).toHaveLength(1);
-    await table.release();
+    await release();
     await counted;
   });
 });
@@ -186,11 +178,9 @@ describe('a settlement', () => {
     const leases = Array.from({ length: 300 }, () => leaseRow());
     await Promise.all(leases.map((lease) => writer.grant(lease)));
     const answers = await Promise.all(
-      leases.flatMap((lease, index) => {
+      leases.map((lease, index) => {
         const by = index % 2 === 0 ? [writer, other, writer] : [other, writer, other];
-        return [by.map((each, figure) => each.settle(recordOf(lease, { outputTokens: BigInt(figure) })))].map((all) =>
-          Promise.all(all),
-        );
+        return Promise.all(by.map((each, figure) => each.settle(recordOf(lease, { outputTokens: BigInt(figure) }))));
       }),
     );
     const stored = new Map((await records(leases.map(({ id }) => id))).map((record) => [record.id, record]));
@@ -232,13 +222,13 @@ describe('a settlement', () => {
 
   it('ends a lease that is still being written, and that was to be renewed', async () => {
     await grantAndSettle(writer);
-    const table = await holdTable('lease');
+    const release = await holdTable({ app }, 'lease');
     const lease = leaseRow();
     const asked = [writer.grant(lease)];
     await untilHeldUp();
     asked.push(writer.renew({ id: lease.id, expiresAt: new Date('2030-01-01T00:00:00Z') }));
     const settled = writer.settle(recordOf(lease));
-    await table.release();
+    await release();
     await Promise.all(asked);
     expect(await settled).toMatchObject({ isNew: true });
     expect(await leaseIds()).toEqual([]);
@@ -312,11 +302,11 @@ describe('a connection that is lost', () => {
     const remote = startWriter({ url: proxy.url });
     const lease = await grantAndSettle(remote);
     const [settledAfter, grantedAfter] = [leaseRow(), leaseRow()];
-    const table = await holdTable('usage_record');
+    const release = await holdTable({ app }, 'usage_record');
     const answers = Promise.all([remote.settle(recordOf(settledAfter)), remote.grant(grantedAfter)]);
     await untilHeldUp();
     proxy.loseEverythingSent();
-    await table.release();
+    await release();
     await eventually(async () => expect(await leaseIds()).toEqual([grantedAfter.id]));
     proxy.cut();
     const [settled] = await answers;
@@ -332,14 +322,14 @@ describe('a database that does not answer', () => {
   it('has callers told to try again, and keeps no lease of theirs when it goes on', async () => {
     const hasty = startWriter({ deadlineMs: 300 });
     await grantAndSettle(hasty);
-    const table = await holdTable('lease');
+    const release = await holdTable({ app }, 'lease');
     const refused = await Promise.allSettled([
       ...Array.from({ length: 20 }, () => hasty.grant(leaseRow())),
       ...Array.from({ length: 20 }, () => hasty.settle(recordOf(leaseRow()))),
     ]);
     expect(refused.map(({ status }) => status)).toEqual(refused.map(() => 'rejected'));
     for (const answer of refused) if (answer.status === 'rejected') expect(answer.reason).toMatchObject(notWritten);
-    await table.release();
+    await release();
     const granted = leaseRow();
     await eventually(() => hasty.grant(granted));
     await grantAndSettle(hasty);
@@ -350,13 +340,13 @@ describe('a database that does not answer', () => {
   it('has a lease taken back that it kept after its caller was told that it failed', async () => {
     const hasty = startWriter({ deadlineMs: 400 });
     await grantAndSettle(hasty);
-    const table = await holdTable('lease');
+    const release = await holdTable({ app }, 'lease');
     // One that is under way for long enough, and one that comes into a batch with it just before it ends.
     const slow = hasty.release(newId());
     const leases = [leaseRow(), leaseRow()];
     const grants = leases.map((lease) => hasty.grant(lease));
     const answers = await Promise.allSettled([slow, ...grants]);
-    await table.release();
+    await release();
     for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: notWritten });
     await eventually(() => expect(hasty.size).toBe(0));
     expect(await leaseIds()).toEqual([]);
@@ -365,12 +355,12 @@ describe('a database that does not answer', () => {
   it('has those refused at once who come when too many wait already', async () => {
     const bounded = startWriter({ deadlineMs: 5_000, waitingMax: 10 });
     await grantAndSettle(bounded);
-    const table = await holdTable('lease');
+    const release = await holdTable({ app }, 'lease');
     const first = bounded.grant(leaseRow());
     await untilHeldUp();
     const waiting = Array.from({ length: 10 }, () => bounded.grant(leaseRow()));
     await expect(bounded.grant(leaseRow())).rejects.toMatchObject({ ...notWritten, isUnknown: false });
-    await table.release();
+    await release();
     await Promise.all([first, ...waiting]);
     expect(await leaseIds()).toHaveLength(11);
   });
