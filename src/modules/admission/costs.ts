@@ -1,4 +1,5 @@
 import { Prisma } from '../../database/generated/client.ts';
+import type { CacheStatus } from '../../database/generated/enums.ts';
 import type { Amounts } from '../limits/ledger/reservation.ts';
 import { type PriceColumn, type PricesRow, priceColumns } from '../models/prices.ts';
 
@@ -39,7 +40,7 @@ export interface Consumption {
 export const audioMsOf = (seconds: number): number => Math.round(seconds * msPerSecond);
 
 /** What it costs, in 10^-12 dollars. */
-export function costOf(prices: PicoPrices, { images = 0, audioSeconds = 0, characters = 0, ...tokens }: Consumption) {
+function costOf(prices: PicoPrices, { images = 0, audioSeconds = 0, characters = 0, ...tokens }: Consumption) {
   const audioMs = BigInt(audioMsOf(audioSeconds));
   const cost =
     BigInt(tokens.inputTokens) * prices.inputTokenUsd +
@@ -50,8 +51,18 @@ export function costOf(prices: PicoPrices, { images = 0, audioSeconds = 0, chara
   return cost > costMaxPico ? costMaxPico : cost;
 }
 
+/**
+ * What a request has to pay for, and what limits and shares count of it. What the gateway's cache answered has used no
+ * model: the tokens of its record are those that were saved.
+ */
+export function chargeOf(prices: PicoPrices, used: Consumption & { readonly cacheStatus: CacheStatus }) {
+  if (used.cacheStatus === 'HIT') return { tokens: 0, costPicoUsd: 0n, costNanoUsd: 0n };
+  const costPicoUsd = costOf(prices, used);
+  return { tokens: used.inputTokens + used.outputTokens, costPicoUsd, costNanoUsd: nanoOf(costPicoUsd) };
+}
+
 /** In nano-dollars, which limits are counted in; rounded up, so that what costs something counts. */
-export const nanoOf = (pico: bigint): bigint => (pico + picoPerNano - 1n) / picoPerNano;
+const nanoOf = (pico: bigint): bigint => (pico + picoPerNano - 1n) / picoPerNano;
 
 /** What a request takes of limits, as it is estimated. */
 export function amountsOf(

@@ -6,7 +6,7 @@ import type { Reservation } from '../limits/ledger/reservation.ts';
 import type { Activity } from './activity.ts';
 import { isClaimedBy, leaseNotFound, notWritten, requestKey, requestNotFound } from './answers.ts';
 import { type CatalogState, pricesOf } from './catalog.ts';
-import { costOf, nanoOf } from './costs.ts';
+import { chargeOf } from './costs.ts';
 import type { Holding } from './holding.ts';
 import type { Held } from './leases.ts';
 import type { Caller, CancelAnswer, CancelCall, Cancellation, SettleAnswer, SettleCall } from './owner.ts';
@@ -50,7 +50,7 @@ export class Ending {
 
   async settle(call: SettleCall): Promise<SettleAnswer> {
     const { activity, catalog, holding, ledger, records, slots } = this.#parts;
-    const { leaseId, inputTokens, outputTokens } = call;
+    const { leaseId } = call;
     const held = holding.leases.get(leaseId);
     try {
       if (held === undefined) return await this.#settleLate(call);
@@ -58,11 +58,11 @@ export class Ending {
       if (!isClaimedBy(row, call)) return leaseNotFound;
       const now = this.#now;
       const prices = pricesOf(catalog(), row.modelId);
-      const tokens = inputTokens + outputTokens;
+      const charge = chargeOf(prices, call);
       holding.remove(held);
-      ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, now);
-      slots.settle(leaseId, tokens);
-      activity.settled(row.tenantId, tokens);
+      ledger.settle(reservation, charge, now);
+      slots.settle(leaseId, charge.tokens);
+      activity.settled(row.tenantId, charge.tokens);
       const { record, isNew } = await records.add(settledRecord(row, call, prices, now));
       return { outcome: 'SETTLED', record, isRepeated: !isNew };
     } catch (error) {
@@ -139,12 +139,12 @@ export class Ending {
     const prices = pricesOf(catalog(), known.modelId);
     const settled = await records.correct(lateFigures(call, prices));
     if (settled === undefined) return leaseNotFound;
-    const tokens = call.inputTokens + call.outputTokens;
-    if (settled.isNew) activity.settled(known.tenantId, tokens);
+    const charge = chargeOf(prices, call);
+    if (settled.isNew) activity.settled(known.tenantId, charge.tokens);
     const reservation = settled.isNew ? this.#expired.get(call.leaseId) : undefined;
     if (reservation !== undefined) {
       this.#expired.delete(call.leaseId);
-      ledger.settle(reservation, { tokens, costNanoUsd: nanoOf(costOf(prices, call)) }, this.#now);
+      ledger.settle(reservation, charge, this.#now);
     }
     return { outcome: 'SETTLED', record: settled.record, isRepeated: !settled.isNew };
   }

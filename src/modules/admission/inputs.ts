@@ -84,7 +84,11 @@ export const settleFields = (t: InputFieldsBuilder): InputFieldMap => ({
   characters: t.int({ description: `Characters that were spoken, ${bounds.tokens}. Default: 0.` }),
   ttftMs: t.int({ description: 'Milliseconds from its slot to the first token. Default: not measured.' }),
   totalMs: t.int({ description: 'Milliseconds from its arrival to its end. Default: not measured.' }),
-  cacheStatus: t.field({ type: CacheStatusEnum, description: "Whether the gateway's cache answered. Default: OFF." }),
+  cacheStatus: t.field({
+    type: CacheStatusEnum,
+    description:
+      "Whether the gateway's cache answered: with HIT, the tokens are those that were saved, and nothing is paid. Default: OFF.",
+  }),
   ...gatewayOfLease(t),
 });
 

@@ -18,7 +18,11 @@ type Owner = Layer['owner'];
 export async function usedSince({ prisma }: Database, owner: Owner, since: number): Promise<Used> {
   const [used] = await prisma.$queryRaw<{ tokens: bigint; costNanoUsd: bigint }[]>`
     SELECT
-      coalesce(sum(coalesce(input_tokens, estimated_input_tokens) + coalesce(output_tokens, estimated_output_tokens)), 0)::bigint AS tokens,
+      coalesce(
+        sum(coalesce(input_tokens, estimated_input_tokens) + coalesce(output_tokens, estimated_output_tokens))
+          FILTER (WHERE cache_status <> 'HIT'),
+        0
+      )::bigint AS tokens,
       ceil(coalesce(sum(cost_usd), 0) * 1000000000)::bigint AS "costNanoUsd"
     FROM usage_record WHERE ${conditionOf(owner)} AND completed_at >= ${new Date(since)}
   `;

@@ -1,6 +1,6 @@
 import type { Lease } from '../../database/generated/client.ts';
 import type { UsageRecordRow } from '../usage/entity.ts';
-import { audioMsOf, costOf, type PicoPrices, usdOf, usdOfNanoCost } from './costs.ts';
+import { audioMsOf, chargeOf, type PicoPrices, usdOf, usdOfNanoCost } from './costs.ts';
 import type { SettleCall } from './owner.ts';
 import type { LateFigures } from './rows.ts';
 
@@ -20,7 +20,7 @@ const figuresOf = (call: SettleCall, prices: PicoPrices) => ({
   ttftMs: call.ttftMs,
   totalMs: call.totalMs,
   cacheStatus: call.cacheStatus,
-  costUsd: usdOf(costOf(prices, call)),
+  costUsd: usdOf(chargeOf(prices, call).costPicoUsd),
 });
 
 export const settledRecord = (lease: Lease, call: SettleCall, prices: PicoPrices, now: number): UsageRecordRow => ({

@@ -24,7 +24,8 @@ const ActivityType = builder.interfaceRef<Activity>('Activity').implement({
     }),
     settledPerSecond: t.exposeFloat('settledPerSecond', { description: 'Requests that were settled, per second.' }),
     tokensPerSecond: t.exposeFloat('tokensPerSecond', {
-      description: 'Input and output tokens of what was settled, per second.',
+      description:
+        "Input and output tokens of what was settled, per second, without those that a gateway's cache saved.",
     }),
     refusals: t.expose('refusals', {
       type: [RefusalRateType],

@@ -44,7 +44,7 @@ const UsageSettlementEnum = builder.enumType('UsageSettlement', {
 export const CacheStatusEnum = builder.enumType('CacheStatus', {
   description: "Whether a gateway's cache answered.",
   values: enumValues({
-    HIT: 'It did: the tokens were saved.',
+    HIT: 'It did: the tokens were saved. The request costs nothing, and limits and shares count none of its tokens.',
     MISS: 'It was asked, and had no answer.',
     OFF: 'It was not asked.',
   } satisfies Record<CacheStatus, string>),
@@ -238,7 +238,8 @@ builder.node(UsageRecord, {
     }),
     costUsd: t.field({
       type: 'Decimal',
-      description: 'US dollars, by the prices at that time; later prices do not change it.',
+      description:
+        "US dollars to pay for it, by the prices at that time; later prices do not change it. 0 where the gateway's cache answered.",
       // Never with an exponent.
       resolve: ({ costUsd }) => costUsd.toFixed(),
     }),

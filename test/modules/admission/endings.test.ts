@@ -233,6 +233,53 @@ describe('a lease that has expired', () => {
   });
 });
 
+describe('what the cache of a gateway answered', () => {
+  it('costs nothing, and counts as a request without tokens: in limits, in shares, and in limits that are set later', async () => {
+    const model = await modelWith(app, seed, 3, { prices: { inputTokenUsd: '0.01', imageUsd: '0.5' } });
+    const limits = { requestsPerMinute: 4, tokensPerDay: 100, budget: { costUsd: '2', period: 'LIFETIME' } };
+    const { keyId, tenantId } = await callerOf(seed, {}, { limits });
+    const wanted = { keyId, model: model.name };
+    const [inTime, late, running] = [
+      await gate.admit({ ...wanted, leaseSeconds: 30 }),
+      await gate.admit({ ...wanted, leaseSeconds: 10 }),
+      await gate.admit({ ...wanted, leaseSeconds: 30 }),
+    ];
+    const served = () =>
+      admission.deciding?.slots.snapshot().pools.find(({ name }) => name === decodeId('Model', model.id));
+    expect(served()?.tenants).toMatchObject([{ servedTokens: 90 }]);
+    app.clock.advance(10_000);
+    await eventually(async () => expect(await recordsOf(late.id)).toHaveLength(1));
+    const figures = { inputTokens: 40, outputTokens: 50, images: 1 };
+    for (const lease of [inTime, late]) {
+      const settled = await gate.settle(lease.id, { ...figures, cacheStatus: 'HIT' });
+      expect(settled).toMatchObject({ usageRecord: { ...figures, cacheStatus: 'HIT', costUsd: '0' } });
+    }
+    // What expired was served as it was estimated, and no slot counts as less than a token.
+    expect(served()?.tenants).toMatchObject([{ servedTokens: 61 }]);
+    await gate.settle(running.id, { inputTokens: 5, outputTokens: 5, cacheStatus: 'MISS' });
+    await seed.run('setTenantLimits', {
+      tenantId,
+      limits: { tokensPerDay: 90, budget: { costUsd: '0.5', period: 'LIFETIME' } },
+    });
+    await admission.refreshed();
+    const refused = async (more: object) => (await gate.refused({ ...wanted, ...more })).limit;
+    const owner = { type: 'TENANT' };
+    const none = { estimatedInputTokens: 0, estimatedOutputTokens: 0 };
+    expect(await refused({ ...none, estimatedOutputTokens: 101 })).toMatchObject({
+      name: 'TOKENS_PER_DAY',
+      used: '10',
+    });
+    expect(await refused({ ...none, estimatedOutputTokens: 95 })).toMatchObject({ owner, used: '10' });
+    expect(await refused({ ...none, estimatedInputTokens: 55 })).toMatchObject({
+      owner,
+      name: 'BUDGET_COST_USD',
+      used: '0.05',
+    });
+    await gate.settle((await gate.admit(wanted)).id);
+    expect(await refused(wanted)).toMatchObject({ name: 'REQUESTS_PER_MINUTE', used: '4' });
+  });
+});
+
 describe('what a request used beyond its estimate', () => {
   it('is a debt of one limit at most, and what it did not use comes back exactly', async () => {
     const { keyId } = await callerOf(seed, {}, { limits: { tokensPerDay: 100 } });
