@@ -172,6 +172,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       pace: config.gateways,
       // Not before the server listens, and so when they are there.
       feed: { next: (call, signal) => snapshots.next(call, signal) },
+      commits: database,
       replicaSecret: await readOrMakeReplicaSecret(admissionDatabase),
       openStore: (epoch) => options.admissionStore ?? new AdmissionWriter({ url, log, ...epoch }),
       clock,

@@ -21,6 +21,8 @@ export interface Transaction {
   readonly announced: Announcement[];
 }
 
+type CommitListener = (announced: readonly Announcement[]) => Promise<void> | void;
+
 /** The program's way to Postgres. */
 export interface Database {
   readonly url: string;
@@ -35,8 +37,11 @@ export interface Database {
   readonly statements: StatementLog;
   /** Runs the work in one transaction, which an error undoes. */
   transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>;
-  /** Calls the listener with what each transaction announced once it has committed, before its result is given. */
-  onCommitted(listener: (announced: readonly Announcement[]) => void): () => void;
+  /**
+   * Calls the listener with what each transaction announced once it has committed, before its result is given. A promise
+   * is waited for; it must not be rejected, since what is committed stays so.
+   */
+  onCommitted(listener: CommitListener): () => void;
   close(): Promise<void>;
 }
 
@@ -67,7 +72,7 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
     statements.attach(each);
   }
   const reader = new Reader(sendThroughPool(pool, names));
-  const commitListeners = new Set<(announced: readonly Announcement[]) => void>();
+  const commitListeners = new Set<CommitListener>();
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => names.of(sql) ?? '' }),
   });
@@ -85,7 +90,7 @@ export function openDatabase({ url, poolSize, onConnectionError }: DatabaseOptio
         (client) => work({ prisma: client, reader: new Reader(sendThrough(client)), announced }),
         transactionLimits,
       );
-      if (announced.length > 0) for (const listener of commitListeners) listener(announced);
+      if (announced.length > 0) await Promise.all(Array.from(commitListeners, (listener) => listener(announced)));
       return result;
     },
     onCommitted: (listener) => {

@@ -33,9 +33,9 @@ export class EventBus {
   readonly #connectionListeners = new Listeners<{ readonly topic: string }>();
   /** When the events of the last minutes were heard, by id, so that none is delivered twice. */
   readonly #seen = new Map<string, number>();
-  /** When those were committed that are this process's own and were not heard yet. */
-  readonly #deliveredLocally = new Map<string, number>();
-  readonly #stopDeliveringLocally: () => void;
+  /** When those were delivered ahead of their notification that were not heard yet. */
+  readonly #deliveredAhead = new Map<string, number>();
+  readonly #stopDeliveringAhead: () => void;
   #connection: ListeningConnection | undefined;
   /** Whether all that was announced before was delivered, so that events are delivered as they come. */
   #isUpToDate = false;
@@ -48,7 +48,7 @@ export class EventBus {
     this.#database = database;
     this.#log = log;
     this.#heartbeat = heartbeat;
-    this.#stopDeliveringLocally = database.onCommitted((announced) => this.deliverLocally(announced));
+    this.#stopDeliveringAhead = database.onCommitted((announced) => this.deliverAhead(announced));
   }
 
   /** Starts listening. @throws when the database cannot be reached this first time */
@@ -91,25 +91,40 @@ export class EventBus {
     return this.#isUpToDate && this.#connection?.isAlive === true;
   }
 
+  /**
+   * Fulfilled when everything was delivered whose commit was answered before, or this bus is known not to be alive: the
+   * server says what it has to announce before it answers.
+   */
+  async caughtUp(): Promise<void> {
+    try {
+      await this.#connection?.beat();
+    } catch {
+      // The end of the connection says it.
+    }
+  }
+
   /** How many listeners a topic has. */
   listenerCount(topic: string): number {
     return this.#inOrder.count(topic) + this.#atOnce.count(topic);
   }
 
-  /** Tells those who have to know at once what this process has committed, ahead of the notification. */
-  deliverLocally(events: readonly Event[]): void {
+  /**
+   * Tells those who have to know at once what was committed, ahead of the notification: by this process, or by one that
+   * says so itself.
+   */
+  deliverAhead(events: readonly Event[]): void {
     const now = performance.now();
     for (const event of events) {
-      if (this.#seen.has(event.id) || this.#deliveredLocally.has(event.id)) continue;
-      this.#deliveredLocally.set(event.id, now);
+      if (this.#seen.has(event.id) || this.#deliveredAhead.has(event.id)) continue;
+      this.#deliveredAhead.set(event.id, now);
       this.#tell(this.#atOnce, event);
     }
-    forget(this.#deliveredLocally, now);
+    forget(this.#deliveredAhead, now);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#stopDeliveringLocally();
+    this.#stopDeliveringAhead();
     clearTimeout(this.#retry);
     await this.#connection?.close();
   }
@@ -194,7 +209,7 @@ export class EventBus {
     if (this.#seen.has(event.id)) return;
     this.#seen.set(event.id, now);
     forget(this.#seen, now);
-    if (!this.#deliveredLocally.delete(event.id)) this.#tell(this.#atOnce, event);
+    if (!this.#deliveredAhead.delete(event.id)) this.#tell(this.#atOnce, event);
     this.#tell(this.#inOrder, event);
   }
 

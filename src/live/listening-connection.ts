@@ -67,6 +67,11 @@ export class ListeningConnection {
     this.#beatLater();
   }
 
+  /** Asks the server for a sign of life. @throws when the connection is given up instead */
+  beat(): Promise<void> {
+    return this.#ask('SELECT 1');
+  }
+
   /** Ends the connection: in good order when the server can still be asked to, at once otherwise. */
   async close(): Promise<void> {
     clearTimeout(this.#nextBeat);
@@ -83,7 +88,7 @@ export class ListeningConnection {
   #beatLater(): void {
     this.#nextBeat = setTimeout(async () => {
       try {
-        await this.#ask('SELECT 1');
+        await this.beat();
         this.#beatLater();
       } catch {
         // The end of the connection says it.

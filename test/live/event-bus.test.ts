@@ -5,6 +5,7 @@ import { type Event, EventBus } from '../../src/live/event-bus.ts';
 import { announce, type OutboxEvent, outboxChannel } from '../../src/live/outbox.ts';
 import { startTestApp } from '../testkit/app.ts';
 import { eventually } from '../testkit/eventually.ts';
+import { startTcpProxy } from '../testkit/tcp-proxy.ts';
 
 const { app } = await startTestApp();
 const { database } = app;
@@ -124,6 +125,26 @@ describe('an event', () => {
     await eventually(() => expect(numbers(heard)).toEqual([1]));
     expect(logged.join()).toContain('this listener fails');
   });
+});
+
+it('a bus that has caught up has heard all that was answered before', async () => {
+  const proxy = await startTcpProxy(database.url);
+  const bus = await startBus({ url: proxy.url });
+  const topic = topicOf();
+  const heard = heardBy(bus, topic);
+  for (let n = 1; n <= 3; n += 1) {
+    const release = proxy.hold('fairlead events');
+    await send(topic, n);
+    const caughtUp = bus.caughtUp();
+    expect(heard).toHaveLength(n - 1);
+    release();
+    await caughtUp;
+    expect(heard).toHaveLength(n);
+  }
+  await bus.close();
+  await bus.caughtUp();
+  expect(bus.isAlive).toBe(false);
+  await proxy.close();
 });
 
 describe('an announcement that is no event', () => {

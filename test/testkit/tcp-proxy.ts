@@ -8,15 +8,23 @@ export interface TcpProxy {
   loseEverythingSent(): void;
   /** Ends the connections that are there; new ones are carried. */
   cut(): void;
+  /**
+   * Holds back what the server says to those who began with this text, such as the name that they give themselves; it
+   * comes when the returned function is called. Whatever they send is carried.
+   */
+  hold(begin: string): () => void;
   close(): Promise<void>;
 }
 
 export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const target = new URL(targetUrl);
   const pairs = new Set<readonly [Socket, Socket]>();
+  const begins = new Map<Socket, string>();
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);
     const pair = [near, far] as const;
+    near.once('data', (data) => begins.set(far, data.toString('latin1')));
+    far.on('close', () => begins.delete(far));
     pairs.add(pair);
     for (const [from, to] of [pair, [far, near] as const]) {
       from.pipe(to);
@@ -36,6 +44,14 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   return {
     url: url.href,
     cut,
+    hold: (begin) => {
+      const held = [...pairs].filter(([, far]) => begins.get(far)?.includes(begin) === true);
+      if (held.length === 0) throw new Error(`Nobody has begun with ${begin}.`);
+      for (const [near, far] of held) far.unpipe(near).pause();
+      return () => {
+        for (const [near, far] of held) far.pipe(near);
+      };
+    },
     loseEverythingSent: () => {
       for (const [near, far] of pairs) {
         near.unpipe(far).resume();

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Database } from '../../database/database.ts';
 import type { SnapshotFeed, SnapshotKind, SnapshotOf } from '../snapshots/snapshot.ts';
 import type { LocalOwner } from './local-owner.ts';
 import type { AdmissionOwner } from './owner.ts';
 import { Ownership } from './ownership.ts';
+import { CommitRelay } from './replicas/commit-relay.ts';
 import { ReplicaEndpoint } from './replicas/endpoint.ts';
 import { OwnerWatch } from './replicas/owner-watch.ts';
 import { RemoteOwner } from './replicas/remote-owner.ts';
@@ -15,6 +17,8 @@ export interface DecidersParts extends TermParts {
   readonly replicaSecret: Uint8Array;
   /** What this process shows, for those that do not decide. */
   readonly feed: SnapshotFeed;
+  /** Where commands are carried out. */
+  readonly commits: Pick<Database, 'onCommitted'>;
 }
 
 /** Which process decides: this one as long as it holds the lock, or another one, and the way to it. */
@@ -25,6 +29,7 @@ export class Deciders {
   readonly #remote: RemoteOwner;
   readonly #snapshots: { readonly [Kind in SnapshotKind]: RemoteSnapshots<Kind> };
   readonly #watch: OwnerWatch;
+  readonly #relay: CommitRelay;
   #term: Term | undefined;
   #isDraining = false;
 
@@ -52,10 +57,16 @@ export class Deciders {
       },
       onReached: () => {
         onChanged();
+        this.#relay.resume();
         for (const snapshots of Object.values(this.#snapshots)) snapshots.resume();
       },
     });
     this.#remote = remote;
+    this.#relay = new CommitRelay({
+      ...parts,
+      isReached: () => remote.isReached,
+      tell: (announced) => remote.committed(announced),
+    });
     this.#snapshots = {
       fairshare: new RemoteSnapshots({
         kind: 'fairshare',
@@ -154,11 +165,12 @@ export class Deciders {
     // It may have become the one only just now.
     await this.#endTerm();
     this.#watch.close();
+    this.#relay.close();
     this.#remote.close();
   }
 
   async #begin(epoch: number): Promise<void> {
-    const { feed, log } = this.#parts;
+    const { events, feed, log } = this.#parts;
     const onOutdated = (): void => {
       if (this.#term !== term) return;
       log.warn({ epoch }, 'another process decides about admission by now: this one gives up');
@@ -168,7 +180,7 @@ export class Deciders {
     this.#term = term;
     if (this.#isDraining) term.drain();
     await term.begin();
-    if (term.owner !== undefined) this.#endpoint.serve({ epoch, owner: term.owner, feed });
+    if (term.owner !== undefined) this.#endpoint.serve({ epoch, owner: term.owner, feed, events });
   }
 
   async #endTerm(): Promise<void> {

@@ -58,6 +58,8 @@ export class Term {
   /** Takes over what was kept. */
   async begin(): Promise<void> {
     const catalog = this.#catalog;
+    // What was told to the one before only, and not announced here yet.
+    await this.#parts.events.caughtUp();
     await catalog.start();
     const owner = await takeOver({
       ...this.#parts,

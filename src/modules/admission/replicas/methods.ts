@@ -1,3 +1,5 @@
+import type { Announcement } from '../../../database/database.ts';
+import type { EventBus } from '../../../live/event-bus.ts';
 import type { SnapshotCall, SnapshotFeed } from '../../snapshots/snapshot.ts';
 import type {
   AdmissionOwner,
@@ -21,6 +23,7 @@ export const ownerPath = '/internal/admission/v1';
 export interface Answerer {
   readonly owner: AdmissionOwner;
   readonly feed: SnapshotFeed;
+  readonly events: Pick<EventBus, 'deliverAhead'>;
 }
 
 type Method = (answerer: Answerer, argument: never, signal: AbortSignal) => Promise<unknown>;
@@ -42,6 +45,8 @@ export const ownerMethods = {
   leaseList: ({ owner }, call: LeaseListCall) => owner.leaseList(call),
   figures: ({ owner }, _nothing: null) => owner.figures(),
   refused: ({ owner }, call: RefusedCall) => owner.refused(call),
+  /** It is known before this is answered, and before whatever is asked after it is looked at. */
+  committed: async ({ events }, announced: readonly Announcement[]) => events.deliverAhead(announced),
   snapshot: ({ feed }, call: SnapshotCall, signal) => feed.next(call, signal),
 } as const satisfies Readonly<Record<string, Method>>;
 

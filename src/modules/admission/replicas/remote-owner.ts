@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Announcement } from '../../../database/database.ts';
 import { RequestError } from '../../../graph/errors.ts';
 import type { SnapshotCall, SnapshotKind, SnapshotOf } from '../../snapshots/snapshot.ts';
 import { unavailable } from '../answers.ts';
@@ -137,6 +138,11 @@ export class RemoteOwner implements AdmissionOwner {
     } catch (error) {
       if (!(error instanceof UnreachableError)) throw error;
     }
+  }
+
+  /** Fulfilled when it knows of what this process has committed. @throws {UnreachableError} */
+  async committed(announced: readonly Announcement[]): Promise<void> {
+    await this.#ask('committed', announced);
   }
 
   /** The next snapshot. @throws {UnreachableError} */
