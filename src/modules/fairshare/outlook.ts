@@ -139,16 +139,14 @@ interface Share {
 }
 
 /** What is known of a member, of whom nothing may be there yet. */
-function memberOf({ cells, siblings: order }: Forest, node: number) {
-  if (node === 0)
-    return { weight: 0, start: 0, waiting: 0, inFlight: 0, isActive: false, isAsking: false, isOwed: false };
+function memberOf({ cells, siblings: order }: Forest, node: number, virtualTime: number) {
+  if (node === 0) return { weight: 0, start: virtualTime, waiting: 0, inFlight: 0, isActive: false, isOwed: false };
   return {
     weight: cells.get(node + nodeFields.weight),
-    start: order.startOf(node),
+    start: order.askingStartOf(node),
     waiting: cells.int(node + nodeFields.waiting),
     inFlight: cells.int(node + nodeFields.inFlight),
     isActive: order.isActive(node),
-    isAsking: order.isAsking(node),
     isOwed: cells.int(node + nodeFields.place) === places.owed,
   };
 }
@@ -161,12 +159,14 @@ function levelOf(
   { weight, slots, waiting }: Share,
 ): Standing & { readonly slots: number } {
   const { cells, siblings: order } = forest;
-  const member = memberOf(forest, node);
-  const activeWeight = among === 0 ? 0 : cells.get(among + siblingsFields.activeWeight);
+  const [activeWeight, virtualTime] =
+    among === 0
+      ? [0, 0]
+      : [cells.get(among + siblingsFields.activeWeight), cells.get(among + siblingsFields.virtualTime)];
+  const member = memberOf(forest, node, virtualTime);
+  const { start } = member;
   const othersWeight = activeWeight - (member.isActive ? member.weight : 0);
   const share = (slots * weight) / (othersWeight + weight);
-  const virtualTime = among === 0 ? 0 : cells.get(among + siblingsFields.virtualTime);
-  const start = member.isAsking ? member.start : Math.max(member.start, virtualTime);
   // As `Siblings.join` decides about whoever comes back.
   const comesBack = member.waiting === 0 && start <= virtualTime && Math.floor(share) > member.inFlight;
   return {

@@ -60,9 +60,10 @@ export function turnAmong(standing: Standing, turn: number, meanCharge: number):
 function standingOf({ cells, siblings: order }: Forest, member: number, waits: number): Standing {
   const among = cells.int(member + siblings);
   const own = cells.get(member + weight);
+  const start = order.askingStartOf(member);
   return {
     weight: own,
-    lead: Math.max(0, order.startOf(member) - order.nextStart(among)),
+    lead: start - order.nextStartWith(among, start),
     isOwed: cells.int(member + place) === places.owed,
     othersWeight: cells.get(among + siblingsFields.activeWeight) - own,
     othersWaiting: waits - cells.int(member + waiting),

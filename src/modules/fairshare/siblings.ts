@@ -69,13 +69,13 @@ export class Siblings {
     return this.isActive(member) || this.#cells.int(member + place) === isAhead;
   }
 
-  /** The start of whoever is next in order; the virtual time when nobody is. */
-  nextStart(among: number): number {
-    const heap = among + ordered;
-    return this.#byStart.isEmpty(heap) ? this.#cells.get(among + virtualTime) : this.#byStart.leastKey(heap);
+  /** Where a member starts that asks, or would if it asked now. */
+  askingStartOf(member: number): number {
+    const start = this.startOf(member);
+    return this.isAsking(member) ? start : Math.max(start, this.#timeOf(member));
   }
 
-  /** The same for one that would be in order: its own start when nobody else is. */
+  /** The start of whoever is next in order with one that starts there. */
   nextStartWith(among: number, start: number): number {
     return Math.min(start, this.#byStart.leastKey(among + ordered));
   }
