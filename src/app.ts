@@ -171,7 +171,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       heartbeats: gatewayHeartbeats,
       pace: config.gateways,
       // Not before the server listens, and so when they are there.
-      feed: { next: (call, signal) => snapshots.next(call, signal) },
+      feed: { next: (call, signal) => snapshots.next(call, signal), sample: () => snapshots.sample() },
       commits: database,
       replicaSecret: await readOrMakeReplicaSecret(admissionDatabase),
       openStore: (epoch) => options.admissionStore ?? new AdmissionWriter({ url, log, ...epoch }),

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Database } from '../../database/database.ts';
-import type { SnapshotFeed, SnapshotKind, SnapshotOf } from '../snapshots/snapshot.ts';
+import type { HistorySample, SnapshotFeed, SnapshotKind, SnapshotOf } from '../snapshots/snapshot.ts';
 import type { LocalOwner } from './local-owner.ts';
 import type { AdmissionOwner } from './owner.ts';
 import { Ownership } from './ownership.ts';
@@ -124,6 +124,11 @@ export class Deciders {
   /** Fulfilled when the newest is of this moment; nothing while this process decides. */
   refreshed(kind: SnapshotKind): Promise<void> | undefined {
     return this.local === undefined ? this.#snapshots[kind].refresh() : undefined;
+  }
+
+  /** What the history keeps of this moment, or nothing when it cannot be asked for; absent while this process decides. */
+  sampled(): Promise<HistorySample | undefined> | undefined {
+    return this.local === undefined ? this.#remote.sample() : undefined;
   }
 
   wanted(kind: SnapshotKind, everyMs: number | undefined): void {

@@ -2,6 +2,7 @@ import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
 import type { SchedulerSnapshot } from '../fairshare/snapshot.ts';
 import type {
   FairshareSnapshot,
+  HistorySample,
   KeyShare,
   PoolShares,
   SlotTotals,
@@ -31,6 +32,7 @@ export interface Elsewhere {
   /** What it showed last. */
   newest<Kind extends SnapshotKind>(kind: Kind): SnapshotOf[Kind] | undefined;
   refreshed(kind: SnapshotKind): Promise<void> | undefined;
+  sampled(): Promise<HistorySample | undefined> | undefined;
   wanted(kind: SnapshotKind, everyMs: number | undefined): void;
 }
 
@@ -219,6 +221,10 @@ export class AdmissionPicture implements SnapshotSource {
 
   refreshed(kind: SnapshotKind): Promise<void> | undefined {
     return this.#parts.elsewhere.refreshed(kind);
+  }
+
+  sampled(): Promise<HistorySample | undefined> | undefined {
+    return this.#parts.elsewhere.sampled();
   }
 
   wanted(kind: SnapshotKind, everyMs: number | undefined): void {

@@ -1,6 +1,6 @@
 import { foldName } from '../../graph/commands/validation.ts';
 import type { HistoryNames } from './history-names.ts';
-import type { FairshareSnapshot, PoolShares, SlotTotals } from './snapshot.ts';
+import type { HistorySample } from './snapshot.ts';
 
 /** What a group or tenant had, on average over the time of a point. */
 export interface HistoryRow {
@@ -42,7 +42,7 @@ class Sums {
   readonly groups = new Map<string, RowSums>();
   readonly tenants = new Map<string, RowSums>();
 
-  add({ totals, groups, tenants }: Pick<PoolShares, 'groups' | 'tenants'> & { readonly totals: SlotTotals }): void {
+  add({ totals, groups, tenants }: Pick<HistorySample, 'totals' | 'groups' | 'tenants'>): void {
     const { inFlight, queued, borrowed } = totals;
     this.inFlight += inFlight;
     this.queued += queued;
@@ -147,10 +147,10 @@ export class OpenPoint {
     this.at = at;
   }
 
-  add(snapshot: FairshareSnapshot): void {
+  add(sample: HistorySample): void {
     this.#samples += 1;
-    this.#sums(everyPool).add(snapshot);
-    for (const pool of snapshot.pools) {
+    this.#sums(everyPool).add(sample);
+    for (const pool of sample.pools) {
       if (pool.totals.inFlight + pool.totals.queued > 0) this.#sums(foldName(pool.model)).add(pool);
     }
   }

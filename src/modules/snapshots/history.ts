@@ -1,6 +1,6 @@
 import { HistoryNames } from './history-names.ts';
 import { everyPool, type HistoryPoint, OpenPoint, type PackedPoint } from './history-points.ts';
-import type { FairshareSnapshot } from './snapshot.ts';
+import type { HistorySample } from './snapshot.ts';
 
 /** How closely the past is kept, and for how long. */
 export const historyResolutions = {
@@ -36,8 +36,8 @@ class Ring {
     this.#names = names;
   }
 
-  add(snapshot: FairshareSnapshot): void {
-    const time = snapshot.asOf.getTime();
+  add(sample: HistorySample): void {
+    const time = sample.asOf.getTime();
     const at = time - (time % this.#options.intervalMs);
     // A clock that was set back continues the last point.
     if (this.#open === undefined || this.#open.at < at) {
@@ -45,7 +45,7 @@ class Ring {
       this.#open = new OpenPoint(at);
       this.#forget(at - this.#options.retentionMs);
     }
-    this.#open.add(snapshot);
+    this.#open.add(sample);
   }
 
   get oldestAt(): Date | null {
@@ -91,8 +91,8 @@ export class FairshareHistory {
     };
   }
 
-  add(snapshot: FairshareSnapshot): void {
-    for (const ring of Object.values(this.#rings)) ring.add(snapshot);
+  add(sample: HistorySample): void {
+    for (const ring of Object.values(this.#rings)) ring.add(sample);
   }
 
   /** When the first point is that is kept; null before it. */

@@ -7,7 +7,15 @@ import type { Timers } from '../../live/timers.ts';
 import { Ageing } from './ageing.ts';
 import { FairshareHistory, type HistoryResolution, historyResolutions } from './history.ts';
 import type { HistoryPoint } from './history-points.ts';
-import type { FairshareSnapshot, SnapshotCall, SnapshotFeed, SnapshotSource, StatsSnapshot } from './snapshot.ts';
+import { sampleOf } from './history-sample.ts';
+import type {
+  FairshareSnapshot,
+  HistorySample,
+  SnapshotCall,
+  SnapshotFeed,
+  SnapshotSource,
+  StatsSnapshot,
+} from './snapshot.ts';
 import { seesTotals } from './views.ts';
 
 declare module '../../graph/context.ts' {
@@ -107,6 +115,10 @@ export class SnapshotService implements SnapshotFeed {
       : nextOf(this.#stats, after, everyMs, signal);
   }
 
+  sample(): HistorySample {
+    return sampleOf(this.#fairshare.current());
+  }
+
   /** @throws {RequestError} when its end is before its beginning */
   history(principal: Principal, { resolution, pool, since, until }: HistoryRequest): HistoryView {
     const showsTotals = seesTotals(principal);
@@ -154,11 +166,9 @@ export class SnapshotService implements SnapshotFeed {
 
   /** Each process keeps the history of all: it goes on when another one decides. */
   async #sample(): Promise<void> {
-    const refreshing = this.#parts.source.refreshed?.('fairshare');
-    if (refreshing !== undefined) await refreshing;
-    const snapshot = this.#fairshare.current();
-    // What was seen before is not seen again.
-    if (snapshot.mode !== 'FALLBACK') this.#history.add(snapshot);
+    const sampled = this.#parts.source.sampled?.();
+    const sample = sampled === undefined ? this.#fairshare.current() : await sampled;
+    if (sample !== undefined) this.#history.add(sample);
   }
 }
 

@@ -121,6 +121,23 @@ export interface StatsSnapshot extends SnapshotStamp {
   readonly tenants: readonly TenantActivity[];
 }
 
+/** What the history keeps of somebody. */
+type SampleOf<Row extends ShareRow & { readonly name: string }, Id extends keyof Row> = Pick<
+  Row,
+  Id | 'name' | 'inFlight' | 'queued'
+>;
+
+interface SlotsSample {
+  readonly totals: Pick<SlotTotals, 'inFlight' | 'queued' | 'borrowed'>;
+  readonly groups: readonly SampleOf<GroupShare, 'groupId'>[];
+  readonly tenants: readonly SampleOf<TenantShare, 'tenantId'>[];
+}
+
+/** What the history keeps of a moment: a small part of a snapshot. */
+export interface HistorySample extends SlotsSample, Pick<SnapshotStamp, 'asOf'> {
+  readonly pools: readonly (SlotsSample & Pick<PoolShares, 'model'>)[];
+}
+
 /** What there are snapshots of. */
 export interface SnapshotOf {
   readonly fairshare: FairshareSnapshot;
@@ -142,6 +159,8 @@ export interface SnapshotCall<Kind extends SnapshotKind = SnapshotKind> {
 export interface SnapshotFeed {
   /** Whoever does not wait any more aborts, and is given any. */
   next(call: SnapshotCall, signal: AbortSignal): Promise<SnapshotOf[SnapshotKind]>;
+  /** What their history keeps of this moment. */
+  sample(): HistorySample;
 }
 
 /** Where snapshots come from. What it returns is not changed any more. */
@@ -152,6 +171,11 @@ export interface SnapshotSource {
   onChanged(listener: () => void): () => void;
   /** Fulfilled when what it gives is of this moment, which another process knows; nothing when it always is. */
   refreshed?(kind: SnapshotKind): Promise<void> | undefined;
+  /**
+   * What the history keeps of this moment, which another process knows, or nothing when that one cannot be asked; absent
+   * when a snapshot says it.
+   */
+  sampled?(): Promise<HistorySample | undefined> | undefined;
   /** Told how often changes are wanted, at most; nothing: nobody follows. */
   wanted?(kind: SnapshotKind, everyMs: number | undefined): void;
 }

@@ -431,7 +431,13 @@ it('a process that does not decide shows what the one shows that does, live and 
   const second = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
   const { keyId } = await callerOf(seed);
   const [lease = ''] = await admitted(1, { keyId });
-  app.clock.advance(100);
+  const newestPoint = () => second.app.services.snapshots.history(operator, { resolution: 'SECONDS' }).points.at(-1);
+  await eventually(() => {
+    app.clock.advance(2_000);
+    expect(newestPoint()).toMatchObject({ inFlight: 1, tenants: [{ inFlight: 1 }] });
+  });
+  // Nobody has looked, so that it was sent what the history keeps and no whole snapshot.
+  expect(second.app.services.admission.elsewhere.newest('fairshare')).toBeUndefined();
   const following = await follow(second.app, second.operator, PictureFollow, {});
   const { fairshareLive: shown } = await following.next();
   const decider = await follow(app.app, app.operator, PictureFollow, {});
@@ -458,8 +464,7 @@ it('a process that does not decide shows what the one shows that does, live and 
   await admitted(2, { keyId });
   await eventually(() => {
     app.clock.advance(2_000);
-    const points = second.app.services.snapshots.history(operator, { resolution: 'SECONDS' }).points;
-    expect(points.at(-1)).toMatchObject({ inFlight: 2 });
+    expect(newestPoint()).toMatchObject({ inFlight: 2 });
   });
   await following.stop();
   await decider.stop();

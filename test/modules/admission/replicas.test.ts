@@ -190,6 +190,7 @@ describe('the path between servers', () => {
       nothing: null,
       list: [1.5, 'a', [true]],
       inner: { $other: 'x' },
+      lists: [[1n, 2], [{ at: new Date(0) }], ['plain']],
     };
     expect(fromWire(toWire(record))).toEqual(record);
     expect(fromWire(toWire([]))).toEqual([]);

@@ -47,6 +47,7 @@ export const ownerMethods = {
   refused: ({ owner }, call: RefusedCall) => owner.refused(call),
   /** It is known before this is answered, and before whatever is asked after it is looked at. */
   committed: async ({ events }, announced: readonly Announcement[]) => events.deliverAhead(announced),
+  sample: async ({ feed }, _nothing: null) => feed.sample(),
   snapshot: ({ feed }, call: SnapshotCall, signal) => feed.next(call, signal),
 } as const satisfies Readonly<Record<string, Method>>;
 

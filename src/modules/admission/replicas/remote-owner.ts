@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Announcement } from '../../../database/database.ts';
 import { RequestError } from '../../../graph/errors.ts';
-import type { SnapshotCall, SnapshotKind, SnapshotOf } from '../../snapshots/snapshot.ts';
+import type { HistorySample, SnapshotCall, SnapshotKind, SnapshotOf } from '../../snapshots/snapshot.ts';
 import { unavailable } from '../answers.ts';
 import type {
   AdmissionOwner,
@@ -143,6 +143,16 @@ export class RemoteOwner implements AdmissionOwner {
   /** Fulfilled when it knows of what this process has committed. @throws {UnreachableError} */
   async committed(announced: readonly Announcement[]): Promise<void> {
     await this.#ask('committed', announced);
+  }
+
+  /** What the history keeps of this moment; nothing when it is not reached. */
+  async sample(): Promise<HistorySample | undefined> {
+    try {
+      return await this.#ask('sample', null);
+    } catch (error) {
+      if (error instanceof UnreachableError) return undefined;
+      throw error;
+    }
   }
 
   /** The next snapshot. @throws {UnreachableError} */

@@ -20,22 +20,37 @@ function written(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Date) return { $date: value.toISOString() };
   if (Prisma.Decimal.isDecimal(value)) return { $decimal: value.toFixed() };
-  if (Array.isArray(value)) return value.map(written);
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, written(field)]));
+  return changed(value, written);
 }
 
-/** Called for what is inside before what it is in. */
-function restored(_name: string, value: unknown): unknown {
+/** The list or object itself where nothing in it is changed: most of what is sent is plain. */
+function changed(object: object, change: (value: unknown) => unknown): unknown {
+  if (Array.isArray(object)) {
+    const list: unknown[] = object.map(change);
+    return list.some((item, index) => item !== object[index]) ? list : object;
+  }
+  let copy: Record<string, unknown> | undefined;
+  for (const [name, before] of Object.entries(object)) {
+    if (typeof before !== 'object' && typeof before !== 'bigint') continue;
+    const now = change(before);
+    if (now === before) continue;
+    copy ??= { ...object };
+    copy[name] = now;
+  }
+  return copy ?? object;
+}
+
+function restored(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   for (const name in value) {
-    if (!isTypeName(name)) return value;
+    if (!isTypeName(name)) break;
     const [text] = Object.values(value);
     return typeof text === 'string' ? types[name](text) : value;
   }
-  return value;
+  return changed(value, restored);
 }
 
 export const toWire = (value: unknown): string => JSON.stringify(written(value));
 
 /** @throws {SyntaxError} */
-export const fromWire = (text: string): unknown => JSON.parse(text, restored);
+export const fromWire = (text: string): unknown => restored(JSON.parse(text));
