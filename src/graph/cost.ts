@@ -1,6 +1,6 @@
 import { complexityFromQuery } from '@pothos/plugin-complexity';
 import { type DocumentNode, type GraphQLSchema, Kind, visit } from 'graphql';
-import type { Clock } from './context.ts';
+import type { Clock, GraphContext } from './context.ts';
 
 export interface CostLimits {
   /** The most that one operation may cost. */
@@ -86,24 +86,43 @@ const accountsMin = 10_000;
 /** Remembered costs of one document: it has as many as there are sizes of pages that callers ask of it. */
 const rememberedMax = 100;
 
+/** What a field costs by what there is, beside its arguments: the way to less of it. */
+const advice = {
+  fairshareHistory:
+    'Of fairshareHistory, ask for a shorter time (since, until), for MINUTES, for the rows of some tenants (tenants(ids: …)), or for totals alone.',
+} as const satisfies Readonly<Record<string, string>>;
+
+const isChanging = (name: string): name is keyof typeof advice => Object.hasOwn(advice, name);
+
+/** What is known of a document. */
+interface Known {
+  readonly variables: readonly string[];
+  readonly costs: Map<string, number>;
+  /** Of the fields whose costs change by themselves, one that it has. */
+  readonly changing: keyof typeof advice | undefined;
+}
+
 /**
  * Computes what an operation costs from what its fields declare. The cost of a document depends on few of its
- * variables, so it is computed once for each of their values.
+ * variables, so it is computed once for each of their values; where it depends on what there is, each time.
  */
 export class CostCalculator {
   readonly #schema: GraphQLSchema;
-  readonly #documents = new WeakMap<DocumentNode, { variables: readonly string[]; costs: Map<string, number> }>();
+  readonly #documents = new WeakMap<DocumentNode, Known>();
 
   constructor(schema: GraphQLSchema) {
     this.#schema = schema;
   }
 
-  costOf(document: DocumentNode, operationName: string | null | undefined, variables: Record<string, unknown>): number {
-    let known = this.#documents.get(document);
-    if (known === undefined) {
-      known = { variables: costVariables(document), costs: new Map() };
-      this.#documents.set(document, known);
-    }
+  /** @param context whose fields say what there is; without it, they take it that there is nothing */
+  costOf(
+    document: DocumentNode,
+    operationName: string | null | undefined,
+    variables: Record<string, unknown>,
+    context?: GraphContext,
+  ): number {
+    const known = this.#known(document);
+    if (known.changing !== undefined) return this.#compute(document, operationName, variables, context);
     const name = operationName ?? '';
     const key =
       known.variables.length === 0
@@ -111,14 +130,49 @@ export class CostCalculator {
         : `${name} ${JSON.stringify(known.variables.map((variable) => sizeOf(variables[variable])))}`;
     const remembered = known.costs.get(key);
     if (remembered !== undefined) return remembered;
-    const { complexity } = complexityFromQuery(withoutTypeNames(onlyOperation(document, operationName)), {
-      schema: this.#schema,
-      variables,
-    });
+    const complexity = this.#compute(document, operationName, variables, context);
     if (known.costs.size >= rememberedMax) known.costs.clear();
     known.costs.set(key, complexity);
     return complexity;
   }
+
+  /** How to ask for less. */
+  adviceOf(document: DocumentNode): string {
+    const { changing } = this.#known(document);
+    return changing === undefined ? 'Ask for fewer rows or fields.' : advice[changing];
+  }
+
+  #known(document: DocumentNode): Known {
+    const before = this.#documents.get(document);
+    if (before !== undefined) return before;
+    const known = { variables: costVariables(document), costs: new Map(), changing: changingField(document) };
+    this.#documents.set(document, known);
+    return known;
+  }
+
+  #compute(
+    document: DocumentNode,
+    operationName: string | null | undefined,
+    variables: Record<string, unknown>,
+    context: GraphContext | undefined,
+  ): number {
+    const { complexity } = complexityFromQuery(withoutTypeNames(onlyOperation(document, operationName)), {
+      schema: this.#schema,
+      variables,
+      ...(context === undefined ? {} : { ctx: context }),
+    });
+    return Math.ceil(complexity);
+  }
+}
+
+function changingField(document: DocumentNode): keyof typeof advice | undefined {
+  let found: keyof typeof advice | undefined;
+  visit(document, {
+    Field: ({ name: { value } }) => {
+      if (isChanging(value)) found = value;
+    },
+  });
+  return found;
 }
 
 /** The arguments that multiply a cost. */

@@ -48,6 +48,8 @@ describe('the cost of an operation', () => {
     ],
     ['a command', 'mutation { createTenant(input: { name: "x" }) { __typename } }', {}, 10],
     ['a check of a chain', '{ verifyAuditChain { intact } }', {}, 100],
+    ['a history, by its points', '{ fairshareHistory { points { at } } }', {}, 361],
+    ['a history by minutes', '{ fairshareHistory(resolution: MINUTES) { points { at } } }', {}, 289],
     ['a subscription', 'subscription { auditTail { id action } }', {}, 1],
     [
       'names of types, which clients add everywhere',

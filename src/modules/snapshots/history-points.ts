@@ -10,6 +10,13 @@ export interface HistoryRow {
   readonly queued: number;
 }
 
+/** How many rows of each kind, of which a fraction can be a mean. */
+export interface HistoryRowCounts {
+  readonly groups: number;
+  readonly tenants: number;
+}
+
+/** What is read of a point: rows are made when they are asked for, which is to be before another point begins. */
 export interface HistoryPoint {
   readonly at: Date;
   readonly inFlight: number;
@@ -17,8 +24,9 @@ export interface HistoryPoint {
   readonly borrowed: number;
   readonly maxInFlight: number;
   readonly maxQueued: number;
-  readonly groups: readonly HistoryRow[];
-  readonly tenants: readonly HistoryRow[];
+  readonly groups: () => readonly HistoryRow[];
+  /** @param ids of which tenants; of all when they are not given */
+  readonly tenants: (ids?: ReadonlySet<string>) => readonly HistoryRow[];
 }
 
 type HistoryFigures = Omit<HistoryPoint, 'at' | 'groups' | 'tenants'>;
@@ -121,14 +129,29 @@ export class PackedPoint {
 
   read(pool: string): HistoryPoint {
     const found = this.#pools.get(pool);
-    if (found === undefined) return { ...idle, at: new Date(this.at), groups: [], tenants: [] };
+    if (found === undefined) return { ...idle, at: new Date(this.at), groups: () => [], tenants: () => [] };
     const { figures, groupCount, rows } = found;
-    const all = Array.from({ length: rows.length / fieldsOfRow }, (_, index): HistoryRow => {
-      const at = index * fieldsOfRow;
+    return {
+      ...figures,
+      at: new Date(this.at),
+      groups: () => this.#rows(rows, 0, groupCount),
+      tenants: (ids) => this.#rows(rows, groupCount, rows.length / fieldsOfRow, ids),
+    };
+  }
+
+  /** How many rows it has of all pools together. */
+  get counts(): HistoryRowCounts {
+    const { groupCount = 0, rows } = this.#pools.get(everyPool) ?? {};
+    return { groups: groupCount, tenants: (rows?.length ?? 0) / fieldsOfRow - groupCount };
+  }
+
+  #rows(rows: PackedRows, from: number, until: number, ids?: ReadonlySet<string>): HistoryRow[] {
+    const wanted: HistoryRow[] = [];
+    for (let at = from * fieldsOfRow; at < until * fieldsOfRow; at += fieldsOfRow) {
       const { id, name } = this.#names.of(rows[at] ?? 0);
-      return { id, name, inFlight: rows[at + 1] ?? 0, queued: rows[at + 2] ?? 0 };
-    });
-    return { ...figures, at: new Date(this.at), groups: all.slice(0, groupCount), tenants: all.slice(groupCount) };
+      if (ids?.has(id) ?? true) wanted.push({ id, name, inFlight: rows[at + 1] ?? 0, queued: rows[at + 2] ?? 0 });
+    }
+    return wanted;
   }
 }
 
@@ -161,19 +184,26 @@ export class OpenPoint {
 
   read(pool: string): HistoryPoint {
     const sums = this.#pools.get(pool);
-    const rowsOf = (rows: ReadonlyMap<string, RowSums> | undefined): HistoryRow[] =>
-      [...(rows ?? [])].map(([id, { name, inFlight, queued }]) => ({
-        id,
-        name,
-        inFlight: inFlight / this.#samples,
-        queued: queued / this.#samples,
-      }));
+    const rowsOf = (rows: ReadonlyMap<string, RowSums> | undefined, ids?: ReadonlySet<string>): HistoryRow[] =>
+      [...(rows ?? [])]
+        .filter(([id]) => ids?.has(id) ?? true)
+        .map(([id, { name, inFlight, queued }]) => ({
+          id,
+          name,
+          inFlight: inFlight / this.#samples,
+          queued: queued / this.#samples,
+        }));
     return {
       ...(sums?.figures(this.#samples) ?? idle),
       at: new Date(this.at),
-      groups: rowsOf(sums?.groups),
-      tenants: rowsOf(sums?.tenants),
+      groups: () => rowsOf(sums?.groups),
+      tenants: (ids) => rowsOf(sums?.tenants, ids),
     };
+  }
+
+  get counts(): HistoryRowCounts {
+    const { groups, tenants } = this.#sums(everyPool);
+    return { groups: groups.size, tenants: tenants.size };
   }
 
   /** @param pool the folded name of its model */

@@ -1,12 +1,14 @@
 import { builder, requires } from '../../graph/builder.ts';
+import type { GraphContext } from '../../graph/context.ts';
 import { enumValues } from '../../graph/enums.ts';
+import { RequestError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
-import { encodeId } from '../../graph/ids.ts';
+import { decodeIdArgument, encodeId } from '../../graph/ids.ts';
 import { FairshareGroup } from '../fairshare-groups/schema.ts';
 import { historyResolutions } from './history.ts';
-import type { HistoryRow } from './history-points.ts';
+import type { HistoryRow, HistoryRowCounts } from './history-points.ts';
 import { groupOf, OfTenant, poolNamed } from './references.ts';
-import type { HistoryView } from './service.ts';
+import type { HistoryTime, HistoryView } from './service.ts';
 
 const HistoryResolutionEnum = builder.enumType('HistoryResolution', {
   description: 'How closely the past is told, and how far back.',
@@ -48,6 +50,39 @@ const HistoryTenantRow = builder
     }),
   });
 
+const tenantsMax = 100;
+
+/** What one point, or one row of a point, costs: reading memory is a part of reading a row of a table. */
+const costOfRow = 0.2;
+
+const rowCost = (rows: number) => ({ field: rows, multiplier: rows });
+
+/** Where costs are computed without a context, nobody is there who could see rows. */
+const rowsOfPoint = ({ services, principal }: Partial<GraphContext>): HistoryRowCounts =>
+  services === undefined || principal === undefined
+    ? { groups: 0, tenants: 0 }
+    : services.snapshots.historyRowsOfPoint(principal);
+
+const pointCount = ({ services }: Partial<GraphContext>, { resolution, since, until }: HistoryTime): number => {
+  const { intervalMs, retentionMs } = historyResolutions[resolution];
+  return services?.snapshots.historyPointCount({ resolution, since, until }) ?? retentionMs / intervalMs;
+};
+
+/** Of the list that a variable holds, which is the same at every point. */
+const decodedIds = new WeakMap<readonly unknown[], ReadonlySet<string>>();
+
+function tenantIdsOf(ids: readonly (string | number)[]): ReadonlySet<string> {
+  const known = decodedIds.get(ids);
+  if (known !== undefined) return known;
+  if (ids.length > tenantsMax) {
+    const message = `ids: at most ${tenantsMax} tenants at once, not ${ids.length}.`;
+    throw new RequestError('INVALID_PAGE_SIZE', message, { argument: 'ids' });
+  }
+  const decoded = new Set(ids.map((id) => decodeIdArgument('Tenant', 'ids', String(id))));
+  decodedIds.set(ids, decoded);
+  return decoded;
+}
+
 const hidden = 'null when your credential shows the rows of your tenant alone.';
 
 const HistoryPointType = builder.objectRef<HistoryView['points'][number]>('FairshareHistoryPoint').implement({
@@ -68,15 +103,25 @@ const HistoryPointType = builder.objectRef<HistoryView['points'][number]>('Fairs
       nullable: true,
       description: `The most that waited at once, of what was looked at; ${hidden}`,
     }),
-    groups: t.expose('groups', {
+    groups: t.field({
       type: [HistoryGroupRow],
       nullable: true,
       description: 'What each group had; null for credentials of a tenant.',
+      complexity: (_args, context) => rowCost(rowsOfPoint(context).groups),
+      resolve: ({ groups }) => groups?.() ?? null,
     }),
     tenants: t.field({
       type: [HistoryTenantRow],
       description: 'What each tenant had.',
-      resolve: ({ tenants }) => tenants.map((row) => ({ ...row, tenantId: row.id })),
+      args: {
+        ids: t.arg.idList({ description: `Only these, at most ${tenantsMax}. Default: all that you may see.` }),
+      },
+      complexity: ({ ids }, context) => {
+        const { tenants } = rowsOfPoint(context);
+        return rowCost(isGiven(ids) ? Math.min(ids.length, tenants) : tenants);
+      },
+      resolve: ({ tenants }, { ids }) =>
+        tenants(isGiven(ids) ? tenantIdsOf(ids) : undefined).map((row) => ({ ...row, tenantId: row.id })),
     }),
   }),
 });
@@ -98,7 +143,11 @@ const FairshareHistoryType = builder.objectRef<HistoryView>('FairshareHistory').
       nullable: true,
       description: 'The first point that is kept; null when there is none yet.',
     }),
-    points: t.expose('points', { type: [HistoryPointType], description: 'The points, the oldest first.' }),
+    points: t.expose('points', {
+      type: [HistoryPointType],
+      description: 'The points, the oldest first.',
+      complexity: { field: 1, multiplier: 1 },
+    }),
   }),
 });
 
@@ -106,8 +155,8 @@ builder.queryField('fairshareHistory', (t) =>
   t.field({
     ...requires(['fairshare:read']),
     type: FairshareHistoryType,
-    description: 'What the slots were taken by lately, as far as you may see it.',
-    complexity: 100,
+    description: `What the slots were taken by lately, as far as you may see it. It costs ${costOfRow} for each point and each row of one: rather than leave points out, what costs too much is refused.`,
+    complexity: (args, context) => ({ field: 1, multiplier: costOfRow * pointCount(context, args) }),
     args: {
       pool: t.arg.string({
         description:
@@ -132,8 +181,8 @@ builder.queryField('fairshareHistory', (t) =>
       services.snapshots.history(principal, {
         resolution,
         pool: isGiven(pool) ? poolNamed(pool) : undefined,
-        since: since ?? undefined,
-        until: until ?? undefined,
+        since,
+        until,
       }),
   }),
 );

@@ -1,5 +1,5 @@
 import { HistoryNames } from './history-names.ts';
-import { everyPool, type HistoryPoint, OpenPoint, type PackedPoint } from './history-points.ts';
+import { everyPool, type HistoryPoint, type HistoryRowCounts, OpenPoint, type PackedPoint } from './history-points.ts';
 import type { HistorySample } from './snapshot.ts';
 
 /** How closely the past is kept, and for how long. */
@@ -29,6 +29,8 @@ class Ring {
   /** The oldest first. */
   readonly #points: PackedPoint[] = [];
   #weight = 0;
+  /** The rows of all that are over. */
+  readonly #counts = { groups: 0, tenants: 0 };
   #open: OpenPoint | undefined;
 
   constructor(options: RingOptions, names: HistoryNames) {
@@ -54,15 +56,37 @@ class Ring {
   }
 
   between(pool: string, since: number, until: number): HistoryPoint[] {
+    return this.#within(since, until).map((point) => point.read(pool));
+  }
+
+  countBetween(since: number, until: number): number {
+    return this.#within(since, until).length;
+  }
+
+  /** How many rows a point has on average, of all pools together. */
+  get rowsOfPoint(): HistoryRowCounts {
+    const open = this.#open?.counts ?? { groups: 0, tenants: 0 };
+    const points = Math.max(1, this.#points.length + (this.#open === undefined ? 0 : 1));
+    const { groups, tenants } = this.#counts;
+    return { groups: (groups + open.groups) / points, tenants: (tenants + open.tenants) / points };
+  }
+
+  #within(since: number, until: number): (PackedPoint | OpenPoint)[] {
     const all = this.#open === undefined ? this.#points : [...this.#points, this.#open];
-    return all.filter(({ at }) => at >= since && at < until).map((point) => point.read(pool));
+    return all.filter(({ at }) => at >= since && at < until);
   }
 
   #close(): void {
     if (this.#open === undefined) return;
     const point = this.#open.packed(this.#names);
     this.#points.push(point);
-    this.#weight += point.weight;
+    this.#count(point, 1);
+  }
+
+  #count({ weight, counts }: PackedPoint, by: 1 | -1): void {
+    this.#weight += by * weight;
+    this.#counts.groups += by * counts.groups;
+    this.#counts.tenants += by * counts.tenants;
   }
 
   #forget(until: number): void {
@@ -70,7 +94,7 @@ class Ring {
     for (const point of this.#points) {
       if (point.at > until && this.#weight <= this.#options.rowsMax) break;
       point.drop();
-      this.#weight -= point.weight;
+      this.#count(point, -1);
       count += 1;
     }
     this.#points.splice(0, count);
@@ -103,6 +127,21 @@ export class FairshareHistory {
   /** @param pool the folded name of its model; all of them when it is not given */
   between(resolution: HistoryResolution, since: Date, until: Date, pool: string = everyPool): HistoryPoint[] {
     return this.#rings[resolution].between(pool, since.getTime(), until.getTime());
+  }
+
+  /** How many points `between` would give. */
+  countBetween(resolution: HistoryResolution, since: Date, until: Date): number {
+    return this.#rings[resolution].countBetween(since.getTime(), until.getTime());
+  }
+
+  /** How many rows a point has, on average over all points of the resolution that has more of them. */
+  get rowsOfPoint(): HistoryRowCounts {
+    const { SECONDS, MINUTES } = this.#rings;
+    const [seconds, minutes] = [SECONDS.rowsOfPoint, MINUTES.rowsOfPoint];
+    return {
+      groups: Math.max(seconds.groups, minutes.groups),
+      tenants: Math.max(seconds.tenants, minutes.tenants),
+    };
   }
 
   /** Of how many groups and tenants it keeps anything. */

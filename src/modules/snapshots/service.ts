@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import type { Principal } from '../../access/principal.ts';
 import { RequestError } from '../../graph/errors.ts';
+import { isGiven } from '../../graph/given.ts';
 import { LiveSource } from '../../live/live-source.ts';
 import { minIntervalBoundsMs, SnapshotHub, type SnapshotStamp } from '../../live/snapshot-hub.ts';
 import type { Timers } from '../../live/timers.ts';
 import { Ageing } from './ageing.ts';
 import { FairshareHistory, type HistoryResolution, historyResolutions } from './history.ts';
-import type { HistoryPoint } from './history-points.ts';
+import type { HistoryPoint, HistoryRowCounts } from './history-points.ts';
 import { sampleOf } from './history-sample.ts';
 import type {
   FairshareSnapshot,
@@ -43,11 +44,15 @@ export interface HistoryView {
 
 type HiddenOfPoints = 'inFlight' | 'queued' | 'borrowed' | 'maxInFlight' | 'maxQueued' | 'groups';
 
-interface HistoryRequest {
+/** Null is as if it were not said. */
+export interface HistoryTime {
   readonly resolution: HistoryResolution;
+  readonly since?: Date | null | undefined;
+  readonly until?: Date | null | undefined;
+}
+
+interface HistoryRequest extends HistoryTime {
   readonly pool?: string | undefined;
-  readonly since?: Date | undefined;
-  readonly until?: Date | undefined;
 }
 
 /** Whether something waits, or rates fall when nothing happens any more. */
@@ -122,18 +127,10 @@ export class SnapshotService implements SnapshotFeed {
   /** @throws {RequestError} when its end is before its beginning */
   history(principal: Principal, { resolution, pool, since, until }: HistoryRequest): HistoryView {
     const showsTotals = seesTotals(principal);
-    if (since !== undefined && until !== undefined && since > until) {
+    if (isGiven(since) && isGiven(until) && since > until) {
       throw new RequestError('BAD_USER_INPUT', 'since is after until.', { argument: 'since' });
     }
-    const { retentionMs } = historyResolutions[resolution];
-    const now = this.#parts.clock.now().getTime();
-    const points = this.#history.between(
-      resolution,
-      since ?? new Date(now - retentionMs),
-      // The point of this moment has a part of its samples only, and is shown all the same.
-      until ?? new Date(now + 1),
-      pool,
-    );
+    const points = this.#history.between(resolution, ...this.#timeOf({ resolution, since, until }), pool);
     const hidden = { inFlight: null, queued: null, borrowed: null, maxInFlight: null, maxQueued: null, groups: null };
     const { tenantId } = principal;
     return {
@@ -143,9 +140,28 @@ export class SnapshotService implements SnapshotFeed {
         ...point,
         ...(showsTotals ? {} : hidden),
         ...(tenantId === undefined ? {} : { groups: null }),
-        tenants: tenantId === undefined ? point.tenants : point.tenants.filter(({ id }) => id === tenantId),
+        tenants:
+          tenantId === undefined
+            ? point.tenants
+            : (ids) => (ids === undefined || ids.has(tenantId) ? point.tenants(new Set([tenantId])) : []),
       })),
     };
+  }
+
+  /** How many points `history` would give. */
+  historyPointCount(time: HistoryTime): number {
+    return this.#history.countBetween(time.resolution, ...this.#timeOf(time));
+  }
+
+  /** About how many rows each point of the history has that a principal may see. */
+  historyRowsOfPoint({ tenantId }: Pick<Principal, 'tenantId'>): HistoryRowCounts {
+    return tenantId === undefined ? this.#history.rowsOfPoint : { groups: 0, tenants: 1 };
+  }
+
+  #timeOf({ resolution, since, until }: HistoryTime): readonly [since: Date, until: Date] {
+    const now = this.#parts.clock.now().getTime();
+    // The point of this moment has a part of its samples only, and is shown all the same.
+    return [since ?? new Date(now - historyResolutions[resolution].retentionMs), until ?? new Date(now + 1)];
   }
 
   close(): void {

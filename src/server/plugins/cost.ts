@@ -34,17 +34,18 @@ export class CostMeter {
 
   spend(operation: Operation): Spending | Promise<Spending> {
     const { budget, calculator, limits } = this.#parts;
+    const { document, operationName, contextValue } = operation;
     const variables = (operation.variableValues ?? {}) as Record<string, unknown>;
-    const requested = calculator.costOf(operation.document, operation.operationName, variables);
-    const { credentialId } = operation.contextValue.principal;
+    const requested = calculator.costOf(document, operationName, variables, contextValue);
+    const { credentialId } = contextValue.principal;
     const balance = budget.spend(credentialId, requested > limits.maxPerOperation ? 0 : requested);
     return balance instanceof Promise
-      ? balance.then((later) => this.#judge(requested, later))
-      : this.#judge(requested, balance);
+      ? balance.then((later) => this.#judge(document, requested, later))
+      : this.#judge(document, requested, balance);
   }
 
-  #judge(requested: number, balance: Balance): Spending {
-    const { limits, onSpent } = this.#parts;
+  #judge(document: DocumentNode, requested: number, balance: Balance): Spending {
+    const { calculator, limits, onSpent } = this.#parts;
     const cost = {
       requested,
       maxPerOperation: limits.maxPerOperation,
@@ -53,7 +54,7 @@ export class CostMeter {
       refillPerSecond: limits.perSecond,
     };
     if (requested > limits.maxPerOperation) {
-      const message = `The operation costs ${requested}; at most ${limits.maxPerOperation} are allowed. Ask for fewer rows or fields.`;
+      const message = `The operation costs ${requested}; at most ${limits.maxPerOperation} are allowed. ${calculator.adviceOf(document)}`;
       return { cost, refusal: refuse(new RequestError('OPERATION_TOO_EXPENSIVE', message, { cost }), cost) };
     }
     if (!balance.allowed) {

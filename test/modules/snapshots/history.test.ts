@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeId, newId } from '../../../src/graph/ids.ts';
 import { FairshareHistory } from '../../../src/modules/snapshots/history.ts';
 import { startTestApp } from '../../testkit/app.ts';
@@ -129,6 +129,71 @@ describe('the history of fairshare', () => {
   });
 });
 
+describe('what the history costs', () => {
+  const tenants = Array.from({ length: 30 }, (_, index) => ({
+    id: newId(),
+    name: `Tenant ${index}`,
+    groupId: group,
+    model: 'small',
+    keyIds: [],
+    inFlight: 1,
+  }));
+  const ids = tenants.map(({ id }) => encodeId('Tenant', id));
+  const totals = '{ points { at inFlight } }';
+  const rows = '{ points { at tenants { name inFlight } } }';
+  const ask = async (text: string, client = app.operator, variables = {}) => {
+    const { data, errors, extensions } = await client.send(text, variables);
+    const points = (data as { fairshareHistory: { points: { tenants?: unknown[] }[] } } | null)?.fairshareHistory
+      .points;
+    return { points, error: errors?.[0], cost: (extensions as { cost: { requested: number } }).cost.requested };
+  };
+
+  beforeAll(() => {
+    snapshots.tenants = tenants;
+    app.clock.advance(61 * minute);
+  });
+
+  it('is by points and their rows: what costs too much is refused whole, and told how to ask for less', async () => {
+    const all = await ask(`{ fairshareHistory ${totals} }`);
+    expect(all).toMatchObject({ error: undefined, cost: 1 + 1_800 * 0.2 });
+    expect(all.points).toHaveLength(1_800);
+    const refused = await ask(`{ fairshareHistory ${rows} }`);
+    expect(refused).toMatchObject({ points: undefined, cost: 1 + 1_800 * 0.2 * 31 });
+    expect(refused.error).toMatchObject({ extensions: { code: 'OPERATION_TOO_EXPENSIVE' } });
+    expect(refused.error?.message).toContain(
+      'Of fairshareHistory, ask for a shorter time (since, until), for MINUTES, for the rows of some tenants (tenants(ids: …)), or for totals alone.',
+    );
+    const since = new Date(app.clock.now().getTime() - 10 * minute).toISOString();
+    const shorter = await ask(`{ fairshareHistory(since: "${since}") ${rows} }`);
+    expect(shorter).toMatchObject({ error: undefined, cost: Math.ceil(1 + 301 * 0.2 * 31) });
+    expect(shorter.points?.map((point) => point.tenants?.length)).toEqual(Array(301).fill(30));
+    expect(await ask(`{ fairshareHistory(resolution: MINUTES) ${rows} }`)).toMatchObject({ error: undefined });
+  });
+
+  it('is by the tenants that are named, and by its own for a tenant', async () => {
+    const text = `query ($ids: [ID!]) { fairshareHistory { points { tenants(ids: $ids) { name } } } }`;
+    const named = await ask(text, app.operator, { ids: [ids[7], ids[3], encodeId('Tenant', newId())] });
+    expect(named).toMatchObject({ error: undefined, cost: 1 + 1_800 * 0.2 * 4 });
+    expect(named.points).toHaveLength(1_800);
+    expect(named.points?.at(-1)).toEqual({ tenants: [{ name: 'Tenant 3' }, { name: 'Tenant 7' }] });
+    const tenant = app.ofTenant(tenants[7]?.id ?? '', 'fairshare:read');
+    const ofTenant = await ask(text, tenant);
+    expect(ofTenant).toMatchObject({ error: undefined, cost: 1 + 1_800 * 0.2 * 2 });
+    expect(ofTenant.points?.at(-1)).toEqual({ tenants: [{ name: 'Tenant 7' }] });
+    expect((await ask(text, tenant, { ids: [ids[3]] })).points?.at(-1)).toEqual({ tenants: [] });
+  });
+
+  it.each([
+    ['another type', ['key_01h455vb4pex5vsknk084sn02q'], 'WRONG_ID_TYPE'],
+    ['no id', ['own'], 'MALFORMED_ID'],
+    ['more than a hundred', Array(101).fill(ids[0]), 'INVALID_PAGE_SIZE'],
+  ])('takes no ids of %s', async (_what, given, code) => {
+    const text = `query ($ids: [ID!]) { fairshareHistory(resolution: MINUTES) { points { tenants(ids: $ids) { name } } } }`;
+    const { error } = await ask(text, app.operator, { ids: given });
+    expect(error).toMatchObject({ extensions: { code, argument: 'ids' } });
+  });
+});
+
 describe('what is kept', () => {
   const source = new TestSnapshots();
   let seq = 0;
@@ -163,7 +228,7 @@ describe('what is kept', () => {
     for (const [index, { at, tenants }] of points.entries()) {
       const generation = at.getTime() / 2_000;
       expect(generation).toBe(60 - points.length + 1 + index);
-      expect(tenants.map(({ id }) => id)).toEqual(tenantsOf(200, generation).map(({ id }) => id));
+      expect(tenants().map(({ id }) => id)).toEqual(tenantsOf(200, generation).map(({ id }) => id));
     }
   });
 
@@ -190,7 +255,7 @@ describe('what is kept', () => {
     }
     source.tenants = [];
     history.add(sample(4_000));
-    expect(history.between('SECONDS', ...all).map(({ tenants }) => tenants.map(({ name }) => name))).toEqual([
+    expect(history.between('SECONDS', ...all).map(({ tenants }) => tenants().map(({ name }) => name))).toEqual([
       ['before'],
       ['after'],
       [],
