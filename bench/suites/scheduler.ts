@@ -1,7 +1,6 @@
 /** What a decision of the scheduler costs, by how many tenants wait for it. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Submission } from '../../src/modules/fairshare/api.ts';
 import { Scheduler } from '../../src/modules/fairshare/scheduler.ts';
 import { ratio, table, whole } from '../harness/report.ts';
 import { median } from '../harness/statistics.ts';
@@ -14,6 +13,8 @@ const keysOfTenant = 2;
 const waitingOfTenant = 3;
 const priorities = ['NORMAL', 'NORMAL', 'NORMAL', 'NORMAL', 'HIGH', 'LOW'] as const;
 const pool = 'model';
+/** So many requests later the id of one is used again: where it was looked up is forgotten by then. */
+const spareIds = 10_000;
 /** Between two clocks, so that looking at them costs nothing. */
 const pairsAtOnce = 2_000;
 
@@ -33,7 +34,7 @@ interface Work {
 
 interface Load extends Work {
   readonly scheduler: Scheduler;
-  /** What the scheduler remembers, with the ids of what waits. */
+  /** What the scheduler remembers, without the ids that it was told. */
   readonly bytesPerTenant: number;
 }
 
@@ -76,57 +77,68 @@ function bareHeap(tenantCount: number): Work {
   };
 }
 
-/** Tenants in groups that have requests waiting at all times, each of any of their keys and of any priority. */
+/** In one piece, as ids are that were read from a message or a row, and not a tree of what it was put together from. */
+const idOf = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
+
+/**
+ * Tenants in groups that have requests waiting at all times, each of any of their keys and of any priority. All ids are
+ * made before, and of what a request is for only numbers are remembered here, so that as little as can be of what is
+ * measured is the load itself.
+ */
 function backlog(tenantCount: number): Load {
   const random = makeRandom();
-  const keys: Pick<Submission, 'tenantId' | 'keyId'>[] = [];
-  for (let tenant = 0; tenant < tenantCount; tenant += 1) {
-    for (let key = 0; key < keysOfTenant; key += 1) {
-      keys.push({ tenantId: `tenant-${tenant}`, keyId: `tenant-${tenant}-key-${key}` });
-    }
-  }
+  /** Of a tenant, and of its keys. */
+  const owners = Array.from({ length: tenantCount * (1 + keysOfTenant) }, (_, index) => {
+    const key = index % (1 + keysOfTenant);
+    const tenantId = `tenant-${Math.floor(index / (1 + keysOfTenant))}`;
+    return idOf(key === 0 ? tenantId : `${tenantId}-key-${key}`);
+  });
+  const ownerAt = (tenant: number, key: number): string => owners[tenant * (1 + keysOfTenant) + key] ?? '';
+  const requestCount = tenantCount * waitingOfTenant + capacity;
+  const requestIds = Array.from({ length: requestCount + spareIds }, (_, request) => idOf(`${request}-request`));
+  /** By the number that the id of a request begins with. */
+  const tenantOf = new Int32Array(requestIds.length);
   const bytesBefore = bytesHeld();
   const scheduler = new Scheduler({ algorithm: 'HIERARCHICAL', ceiling: 10 * capacity });
   scheduler.setPool(pool, { capacity, maxQueued: 10_000_000, maxWaitMs: 60_000 }, 0);
   for (let group = 0; group < groupCount; group += 1) scheduler.setGroup(`group-${group}`, { weight: 50 + 50 * group });
-  for (const [index, { tenantId, keyId }] of keys.entries()) {
-    const groupId = `group-${Math.floor(index / keysOfTenant) % groupCount}`;
+  for (let tenant = 0; tenant < tenantCount; tenant += 1) {
+    const tenantId = ownerAt(tenant, 0);
+    const groupId = `group-${tenant % groupCount}`;
     const weight = 1 + random(1_000);
-    if (index % keysOfTenant === 0) {
-      scheduler.setTenant(tenantId, { groupId, weight, maxInFlight: capacity, maxQueued: 1_000 }, 0);
+    scheduler.setTenant(tenantId, { groupId, weight, maxInFlight: capacity, maxQueued: 1_000 }, 0);
+    for (let key = 1; key <= keysOfTenant; key += 1) {
+      scheduler.setKey(ownerAt(tenant, key), { tenantId, weight: 1 + random(1_000), maxInFlight: capacity }, 0);
     }
-    scheduler.setKey(keyId, { tenantId, weight: 1 + random(1_000), maxInFlight: capacity }, 0);
   }
   let now = 0;
-  let requests = 0;
   const running: string[] = [];
-  /** Asks for this tenant; the id of the request says which one it is. */
-  const submit = (tenant: number): void => {
-    const key = keys[tenant * keysOfTenant + random(keysOfTenant)];
-    if (key === undefined) throw new Error('there is no such key');
-    requests += 1;
-    const id = `${tenant}:${requests}`;
+  const spares = requestIds.slice(requestCount);
+  let nextSpare = 0;
+  const submit = (id: string, tenant: number): void => {
+    tenantOf[Number.parseInt(id, 10)] = tenant;
+    const tenantId = ownerAt(tenant, 0);
+    const keyId = ownerAt(tenant, 1 + random(keysOfTenant));
     const priority = priorities[random(priorities.length)];
     const cost = 100 + random(2_000);
-    const { tenantId, keyId } = key;
     const { outcome } = scheduler.submit({ id, pool, tenantId, keyId, priority, cost, leaseMs: 300_000 }, now);
     if (outcome === 'GRANTED') running.push(id);
     else if (outcome === 'REFUSED') throw new Error('the load is more than the scheduler takes');
   };
-  for (let count = 0; count < capacity; count += 1) submit(count % tenantCount);
-  for (let round = 0; round < waitingOfTenant; round += 1)
-    for (let tenant = 0; tenant < tenantCount; tenant += 1) submit(tenant);
+  for (let request = 0; request < requestCount; request += 1) submit(requestIds[request] ?? '', request % tenantCount);
 
   const pair = (): void => {
     now += 0.003;
     const index = random(running.length);
-    const ended = running[index];
-    if (ended === undefined) throw new Error('nothing runs');
+    const ended = running[index] ?? '';
     scheduler.settle(ended, 50 + random(2_500), now);
     const [grant] = scheduler.takeGrants();
     if (grant === undefined) throw new Error('a free slot was given to nobody');
     running[index] = grant.id;
-    submit(Number.parseInt(grant.id, 10));
+    const id = spares[nextSpare] ?? '';
+    spares[nextSpare] = ended;
+    nextSpare = (nextSpare + 1) % spareIds;
+    submit(id, tenantOf[Number.parseInt(grant.id, 10)] ?? -1);
   };
   return { pair, scheduler, bytesPerTenant: (bytesHeld() - bytesBefore) / tenantCount };
 }
