@@ -1,15 +1,12 @@
 import type { Cells } from './cells.ts';
 
-/** By what rows are ordered. */
-export interface Order {
-  keyOf(row: number): number;
-  /** Whether `a` is before `b`, of two with equal keys; it stays the same while they are in the heap. */
-  isTieBefore(a: number, b: number): boolean;
-}
-
 /** Children of one node lie side by side in memory, so a wide heap waits for memory less often than a binary one. */
 const arity = 4;
-const parentOf = (index: number): number => (index - 1) >> 2;
+
+/** The first index, so that those of children begin at a multiple of their number and lie in one line of memory. */
+const root = arity - 1;
+const parentOf = (index: number): number => (index >> 2) + root - 1;
+const firstChildOf = (index: number): number => (index - root + 1) * arity;
 
 /**
  * The least first, by key and then by the rule for ties; any row can be changed or taken out in O(log n). The heaps on
@@ -17,62 +14,65 @@ const parentOf = (index: number): number => (index - 1) >> 2;
  *
  * A row keeps its slot, which it knows, for as long as it is in the heap. So comparing and moving touch only arrays of
  * numbers, which lie close together, and none of the rows, which with many tenants are anywhere in memory. Indexes below
- * the size have a value, which the type of an array does not say.
+ * the end have a value, which the type of an array does not say.
  */
 export class ArrayHeap {
   readonly #cells: Cells;
   /** The field of a row in which it knows its slot; 0 outside. */
   readonly #slotField: number;
-  readonly #order: Order;
+  readonly #isRowBefore: (a: number, b: number) => boolean;
   // By index in the heap.
-  readonly #keys: number[] = [];
-  readonly #slots: number[] = [];
+  #keys = new Float64Array(16);
+  #slots = new Int32Array(16);
   // By slot, from 1 on.
-  readonly #rowOf: number[] = [0];
-  readonly #indexOf: number[] = [0];
+  #rowOf = new Int32Array(16);
+  #indexOf = new Int32Array(16);
   readonly #freeSlots: number[] = [];
+  #end = root;
+  #usedSlots = 0;
 
-  constructor(cells: Cells, slotField: number, order: Order) {
+  /** `isTieBefore`: whether `a` is before `b`, of two with equal keys; it stays the same while they are in the heap. */
+  constructor(cells: Cells, slotField: number, isTieBefore: (a: number, b: number) => boolean) {
     this.#cells = cells;
     this.#slotField = slotField;
-    this.#order = order;
+    this.#isRowBefore = isTieBefore;
   }
 
   get size(): number {
-    return this.#keys.length;
+    return this.#end - root;
   }
 
   /** In no order. */
   get rows(): number[] {
-    return this.#slots.map((slot) => this.#rowOf[slot] as number);
+    return Array.from(this.#slots.subarray(root, this.#end), (slot) => this.#rowOf[slot] as number);
   }
 
   /** Infinite without rows. */
   get leastKey(): number {
-    return this.#keys[0] ?? Number.POSITIVE_INFINITY;
+    return this.#end === root ? Number.POSITIVE_INFINITY : (this.#keys[root] as number);
   }
 
   /** 0 without rows. */
   peek(): number {
-    return this.#rowOf[this.#slots[0] ?? 0] as number;
+    return this.#end === root ? 0 : (this.#rowOf[this.#slots[root] as number] as number);
   }
 
-  push(row: number): void {
-    const slot = this.#freeSlots.pop() ?? this.#rowOf.length;
-    const key = this.#order.keyOf(row);
+  push(row: number, key: number): void {
+    if (this.#end === this.#keys.length) this.#grow();
+    let slot = this.#freeSlots.pop();
+    if (slot === undefined) {
+      this.#usedSlots += 1;
+      slot = this.#usedSlots;
+    }
     this.#rowOf[slot] = row;
-    this.#cells.set(row + this.#slotField, slot);
-    const index = this.#keys.length;
-    this.#keys.push(key);
-    this.#slots.push(slot);
-    this.#indexOf[slot] = index;
-    this.#rise(index, slot, key);
+    this.#cells.setInt(row + this.#slotField, slot);
+    this.#end += 1;
+    this.#rise(this.#end - 1, slot, key);
   }
 
-  /** The key of a row of this heap has changed. */
-  update(row: number): void {
+  /** A row of this heap has another key. */
+  update(row: number, key: number): void {
     const slot = this.#cells.int(row + this.#slotField);
-    const key = this.#order.keyOf(row);
     const index = this.#indexOf[slot] as number;
     if (key < (this.#keys[index] as number)) this.#rise(index, slot, key);
     else this.#sink(index, slot, key);
@@ -80,13 +80,14 @@ export class ArrayHeap {
 
   remove(row: number): void {
     const removed = this.#cells.int(row + this.#slotField);
-    this.#cells.set(row + this.#slotField, 0);
+    this.#cells.setInt(row + this.#slotField, 0);
     const index = this.#indexOf[removed] as number;
     this.#freeSlots.push(removed);
-    const slot = this.#slots.pop() as number;
-    const key = this.#keys.pop() as number;
+    this.#end -= 1;
+    const slot = this.#slots[this.#end] as number;
+    const key = this.#keys[this.#end] as number;
     if (slot === removed) return;
-    if (index > 0 && this.#isBefore(key, slot, parentOf(index))) this.#rise(index, slot, key);
+    if (index > root && this.#isBefore(key, slot, parentOf(index))) this.#rise(index, slot, key);
     else this.#sink(index, slot, key);
   }
 
@@ -96,7 +97,7 @@ export class ArrayHeap {
   }
 
   #isTieBefore(slot: number, index: number): boolean {
-    return this.#order.isTieBefore(this.#rowOf[slot] as number, this.#rowOf[this.#slots[index] as number] as number);
+    return this.#isRowBefore(this.#rowOf[slot] as number, this.#rowOf[this.#slots[index] as number] as number);
   }
 
   #place(index: number, slot: number, key: number): void {
@@ -107,7 +108,7 @@ export class ArrayHeap {
 
   #rise(from: number, slot: number, key: number): void {
     let index = from;
-    while (index > 0) {
+    while (index > root) {
       const parent = parentOf(index);
       if (!this.#isBefore(key, slot, parent)) break;
       this.#place(index, this.#slots[parent] as number, this.#keys[parent] as number);
@@ -117,14 +118,13 @@ export class ArrayHeap {
   }
 
   #sink(from: number, slot: number, key: number): void {
-    const size = this.#keys.length;
     let index = from;
     for (;;) {
-      const first = index * arity + 1;
-      if (first >= size) break;
+      const first = firstChildOf(index);
+      if (first >= this.#end) break;
       let least = first;
       let leastKey = this.#keys[first] as number;
-      const end = Math.min(first + arity, size);
+      const end = Math.min(first + arity, this.#end);
       for (let child = first + 1; child < end; child += 1) {
         const childKey = this.#keys[child] as number;
         if (childKey > leastKey || (childKey === leastKey && !this.#isTieBefore(this.#slots[child] as number, least)))
@@ -137,5 +137,19 @@ export class ArrayHeap {
       index = least;
     }
     this.#place(index, slot, key);
+  }
+
+  #grow(): void {
+    const ofInts = (before: Int32Array): Int32Array<ArrayBuffer> => {
+      const larger = new Int32Array(2 * before.length);
+      larger.set(before);
+      return larger;
+    };
+    const keys = new Float64Array(2 * this.#keys.length);
+    keys.set(this.#keys);
+    this.#keys = keys;
+    this.#slots = ofInts(this.#slots);
+    this.#rowOf = ofInts(this.#rowOf);
+    this.#indexOf = ofInts(this.#indexOf);
   }
 }

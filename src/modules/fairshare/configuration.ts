@@ -33,7 +33,7 @@ export class Configuration {
   setGroup(id: string, settings: GroupSettings): void {
     const { cells, directory, trees } = this.#dispatcher.forest;
     const group = directory.group(id);
-    cells.set(group + isSet, 1);
+    cells.setInt(group + isSet, 1);
     cells.set(group + weight, settings.weight);
     for (const tree of trees) tree.reweighGroup(group);
   }
@@ -51,9 +51,9 @@ export class Configuration {
   setTenant(id: string, { groupId, weight: newWeight, maxInFlight, ...bounds }: TenantSettings): void {
     const { cells, directory, trees } = this.#dispatcher.forest;
     const tenant = directory.tenant(id);
-    cells.set(tenant + isSet, 1);
+    cells.setInt(tenant + isSet, 1);
     cells.set(tenant + weight, newWeight);
-    cells.set(tenant + max, maxInFlight ?? noMaximum);
+    cells.setInt(tenant + max, maxInFlight ?? noMaximum);
     directory.setBounds(tenant, bounds);
     const isMoved = directory.assign(tenant, groupId);
     for (const tree of trees) {
@@ -76,9 +76,9 @@ export class Configuration {
   setKey(id: string, { tenantId, weight: newWeight, maxInFlight }: KeySettings): void {
     const { forest } = this.#dispatcher;
     const key = forest.directory.key(id, tenantId);
-    forest.cells.set(key + isSet, 1);
+    forest.cells.setInt(key + isSet, 1);
     forest.cells.set(key + weight, newWeight);
-    forest.cells.set(key + max, maxInFlight ?? noMaximum);
+    forest.cells.setInt(key + max, maxInFlight ?? noMaximum);
     forest.reweighKey(key);
     this.#dispatcher.freed(key);
   }
@@ -103,7 +103,7 @@ export class Configuration {
 
   #setCapacity(pool: Pool, capacity: number): void {
     const { cells, trees } = this.#dispatcher.forest;
-    cells.set(pool.row + max, capacity);
+    cells.setInt(pool.row + max, capacity);
     for (const tree of trees) if (tree.pool === pool) tree.reweighPool();
   }
 }

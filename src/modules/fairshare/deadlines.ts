@@ -1,9 +1,9 @@
-import { ArrayHeap, type Order } from './array-heap.ts';
+import { ArrayHeap } from './array-heap.ts';
 import type { Cells } from './cells.ts';
 import { requestFields } from './layout.ts';
 import { Run } from './run.ts';
 
-const { endsAt, slot, run: runOfRequest, arrival } = requestFields;
+const { slot, run: runOfRequest, arrival } = requestFields;
 
 /** About as many limits as there are for most of what waits. */
 const maxRuns = 4;
@@ -18,34 +18,28 @@ export class Deadlines {
 
   constructor(cells: Cells) {
     this.#cells = cells;
-    const byEnd: Order = {
-      keyOf: (request) => cells.get(request + endsAt),
-      isTieBefore: (a, b) => cells.get(a + arrival) < cells.get(b + arrival),
-    };
+    const hasComeBefore = (a: number, b: number): boolean => this.#hasComeBefore(a, b);
     this.#runs = Array.from({ length: maxRuns }, (_, index) => new Run(cells, index + 1));
-    this.#otherWaits = new ArrayHeap(cells, slot, byEnd);
-    this.#leases = new ArrayHeap(cells, slot, byEnd);
+    this.#otherWaits = new ArrayHeap(cells, slot, hasComeBefore);
+    this.#leases = new ArrayHeap(cells, slot, hasComeBefore);
   }
 
   wait(request: number, until: number): void {
     if (until === Number.POSITIVE_INFINITY) return;
-    this.#cells.set(request + endsAt, until);
     for (const run of this.#runs) {
       if (run.lastEnd > until) continue;
-      run.append(request);
+      run.append(request, until);
       return;
     }
-    this.#otherWaits.push(request);
+    this.#otherWaits.push(request, until);
   }
 
   hold(request: number, until: number): void {
-    if (until === Number.POSITIVE_INFINITY) return;
-    this.#cells.set(request + endsAt, until);
-    this.#leases.push(request);
+    if (until !== Number.POSITIVE_INFINITY) this.#leases.push(request, until);
   }
 
   stopWaiting(request: number): void {
-    const run = this.#runs[this.#cells.int(request + runOfRequest) - 1];
+    const run = this.#runs[this.#cells.byte(request + runOfRequest) - 1];
     if (run !== undefined) run.remove(request);
     else if (this.#cells.int(request + slot) !== 0) this.#otherWaits.remove(request);
   }
@@ -56,8 +50,8 @@ export class Deadlines {
 
   /** When something is due; undefined when nothing ever is. */
   get nextAt(): number | undefined {
-    const first = this.#first();
-    return first === 0 ? undefined : this.#cells.get(first + endsAt);
+    const next = Math.min(this.#firstWait().end, this.#leases.leastKey);
+    return next === Number.POSITIVE_INFINITY ? undefined : next;
   }
 
   /**
@@ -65,28 +59,26 @@ export class Deadlines {
    * still go to who waits.
    */
   due(now: number): number {
-    const first = this.#first();
-    return first === 0 || this.#cells.get(first + endsAt) > now ? 0 : first;
-  }
-
-  #first(): number {
     const wait = this.#firstWait();
-    const lease = this.#leases.peek();
-    if (wait === 0 || lease === 0) return wait + lease;
-    return this.#cells.get(lease + endsAt) <= this.#cells.get(wait + endsAt) ? lease : wait;
+    const leaseEnd = this.#leases.leastKey;
+    if (Math.min(wait.end, leaseEnd) > now) return 0;
+    return leaseEnd <= wait.end ? this.#leases.peek() : wait.request;
   }
 
-  #firstWait(): number {
-    let first = this.#otherWaits.peek();
+  #firstWait(): { readonly request: number; readonly end: number } {
+    let request = this.#otherWaits.peek();
+    let end = this.#otherWaits.leastKey;
     for (const run of this.#runs) {
-      const request = run.first;
-      if (request !== 0 && (first === 0 || this.#isBefore(request, first))) first = request;
+      const { first, firstEnd } = run;
+      if (firstEnd > end || first === 0) continue;
+      if (firstEnd === end && !this.#hasComeBefore(first, request)) continue;
+      request = first;
+      end = firstEnd;
     }
-    return first;
+    return { request, end };
   }
 
-  #isBefore(a: number, b: number): boolean {
-    const difference = this.#cells.get(a + endsAt) - this.#cells.get(b + endsAt);
-    return difference < 0 || (difference === 0 && this.#cells.get(a + arrival) < this.#cells.get(b + arrival));
+  #hasComeBefore(a: number, b: number): boolean {
+    return this.#cells.get(a + arrival) < this.#cells.get(b + arrival);
   }
 }

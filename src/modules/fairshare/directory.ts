@@ -70,9 +70,9 @@ export class Directory {
       throw new Error(`key ${id} belongs to tenant ${owner}, not to ${tenantId}`);
     }
     const tenant = this.tenant(tenantId);
-    this.#cells.add(tenant + keysOfTenant, 1);
+    this.#cells.addInt(tenant + keysOfTenant, 1);
     const made = this.make(id, keyFields.size);
-    this.#cells.set(made + tenantOfKey, tenant);
+    this.#cells.setInt(made + tenantOfKey, tenant);
     this.keys.add(id, made);
     return made;
   }
@@ -88,9 +88,9 @@ export class Directory {
   /** A row with a name and the defaults. */
   make(id: string, size: number): number {
     const row = this.#cells.allocate(size);
-    this.#cells.set(row + name, this.#names.add(id));
+    this.#cells.setInt(row + name, this.#names.add(id));
     this.#cells.set(row + weight, defaultWeight);
-    this.#cells.set(row + max, noMaximum);
+    this.#cells.setInt(row + max, noMaximum);
     return row;
   }
 
@@ -119,9 +119,9 @@ export class Directory {
 
   /** A group, tenant or key is as if nobody had ever set it. */
   reset(row: number): void {
-    this.#cells.set(row + isSet, 0);
+    this.#cells.setInt(row + isSet, 0);
     this.#cells.set(row + weight, defaultWeight);
-    this.#cells.set(row + max, noMaximum);
+    this.#cells.setInt(row + max, noMaximum);
   }
 
   dropGroup(group: number): void {
@@ -145,7 +145,7 @@ export class Directory {
     if (!this.keys.delete(this.idOf(key))) return false;
     this.#keyNodes.releaseNodes(key);
     const tenant = cells.int(key + tenantOfKey);
-    cells.add(tenant + keysOfTenant, -1);
+    cells.addInt(tenant + keysOfTenant, -1);
     this.release(key, keyFields.size);
     this.dropTenant(tenant);
     return true;
@@ -161,12 +161,12 @@ export class Directory {
   }
 
   #join(tenant: number, group: number): void {
-    this.#cells.set(tenant + groupOfTenant, group);
-    this.#cells.add(group + groupFields.tenants, 1);
+    this.#cells.setInt(tenant + groupOfTenant, group);
+    this.#cells.addInt(group + groupFields.tenants, 1);
   }
 
   #leave(group: number): void {
-    this.#cells.add(group + groupFields.tenants, -1);
+    this.#cells.addInt(group + groupFields.tenants, -1);
     this.dropGroup(group);
   }
 }

@@ -38,7 +38,7 @@ export class Dispatcher {
   /** A new pool has no slots. */
   makePool(name: string): PoolEntry {
     const pool = new Pool(name, this.forest.directory.make(name, poolFields.size));
-    this.forest.cells.set(pool.row + max, 0);
+    this.forest.cells.setInt(pool.row + max, 0);
     const entry = { pool, tree: this.forest.plant(pool, 'pool') };
     this.pools.set(name, entry);
     return entry;
@@ -77,7 +77,7 @@ export class Dispatcher {
     const { cells, walks } = this.forest;
     const lane = cells.int(request + laneOfRequest);
     this.#use(lane);
-    cells.set(request + isHeld, 1);
+    cells.setByte(request + isHeld, 1);
     walks.countAdopted(cells.int(lane + nodeOfLane), cells.get(request + charge));
     this.#countRunning(lane, 1);
   }
@@ -144,7 +144,7 @@ export class Dispatcher {
   #nextLane(): number {
     const { cells, walks } = this.forest;
     let node = this.forest.deployment;
-    while (cells.int(node + level) !== levels.KEY) {
+    while (cells.byte(node + level) !== levels.KEY) {
       node = walks.next(node);
       if (node === 0) throw new Error('a node asks, and nobody in it');
       const cap = cells.int(node + capOfNode);
@@ -172,8 +172,8 @@ export class Dispatcher {
     walks.countGrant(node, tokens);
     this.#countQueued(node, -1);
     this.#countRunning(lane, 1);
-    cells.set(request + isHeld, 1);
-    cells.set(request + lot, cells.int(lane + laneFields.lot));
+    cells.setByte(request + isHeld, 1);
+    cells.setInt(request + lot, this.lanes.lotOf(lane));
     this.#parking.firstChanged(lane);
     this.#parking.served(lane, tokens);
     return request;
@@ -181,29 +181,29 @@ export class Dispatcher {
 
   #countQueued(node: number, difference: 1 | -1): void {
     const { cells, walks } = this.forest;
-    cells.add(cells.int(cells.int(node + owner) + tenantOfKey) + queued, difference);
-    walks.countQueued(cells.int(node + parent), cells.int(node + priority), difference);
+    cells.addInt(cells.int(cells.int(node + owner) + tenantOfKey) + queued, difference);
+    walks.countQueued(cells.int(node + parent), cells.byte(node + priority), difference);
   }
 
   #countRunning(lane: number, difference: 1 | -1): void {
     const { cells, ceiling } = this.forest;
     const key = this.lanes.keyOf(lane);
     ceiling.inFlight += difference;
-    cells.add(this.poolOf(lane).row + inFlight, difference);
-    cells.add(key + inFlight, difference);
-    cells.add(cells.int(key + tenantOfKey) + inFlight, difference);
+    cells.addInt(this.poolOf(lane).row + inFlight, difference);
+    cells.addInt(key + inFlight, difference);
+    cells.addInt(cells.int(key + tenantOfKey) + inFlight, difference);
     for (const cap of this.lanes.capsOf(lane)) cap.inFlight += difference;
   }
 
   /** Counts the requests of a key and of caps, which are forgotten when there are none. */
   #use(lane: number): void {
-    this.forest.cells.add(this.lanes.keyOf(lane) + requests, 1);
+    this.forest.cells.addInt(this.lanes.keyOf(lane) + requests, 1);
     this.lanes.use(lane);
   }
 
   #leave(key: number): void {
     const { cells, directory } = this.forest;
-    cells.add(key + requests, -1);
+    cells.addInt(key + requests, -1);
     if (cells.int(key + requests) === 0) directory.dropKey(key);
   }
 }

@@ -2,6 +2,7 @@ import { Cells, Store } from './cells.ts';
 import { Directory } from './directory.ts';
 import { Heaps } from './heaps.ts';
 import {
+  intBytes,
   keyFields,
   keyNodeFields,
   laneFields,
@@ -85,7 +86,7 @@ export class Forest implements Keeper {
     if (node === this.deployment) {
       return Math.min(this.ceiling.max, cells.get(node + inside + siblingsFields.activeWeight));
     }
-    return cells.int(node + level) === levels.POOL ? this.#treeOf(node).slots : this.siblings.shareOf(node);
+    return cells.byte(node + level) === levels.POOL ? this.#treeOf(node).slots : this.siblings.shareOf(node);
   }
 
   forget(member: number): void {
@@ -93,7 +94,7 @@ export class Forest implements Keeper {
   }
 
   isAhead(key: number): boolean {
-    return this.#nodesOf(key).some((node) => this.cells.int(node + place) === places.ahead);
+    return this.#nodesOf(key).some((node) => this.cells.byte(node + place) === places.ahead);
   }
 
   releaseNodes(key: number): void {
@@ -106,34 +107,34 @@ export class Forest implements Keeper {
 
   /** A node that is held back by its cap. */
   park(node: number, cap: number): void {
-    this.cells.set(node + isParked, 1);
-    this.cells.set(node + nextParked, this.cells.get(cap + parked));
-    this.cells.set(cap + parked, node);
+    this.cells.setByte(node + isParked, 1);
+    this.cells.setInt(node + nextParked, this.cells.int(cap + parked));
+    this.cells.setInt(cap + parked, node);
   }
 
   /** The first node that a cap holds back, which it no longer does; 0 when there is none. */
   unparkFirst(cap: number): number {
     const node = this.cells.int(cap + parked);
     if (node === 0) return 0;
-    this.cells.set(cap + parked, this.cells.get(node + nextParked));
-    this.cells.set(node + isParked, 0);
+    this.cells.setInt(cap + parked, this.cells.int(node + nextParked));
+    this.cells.setByte(node + isParked, 0);
     return node;
   }
 
   unpark(node: number): void {
     const { cells } = this;
-    if (cells.int(node + isParked) === 0) return;
-    cells.set(node + isParked, 0);
+    if (cells.byte(node + isParked) === 0) return;
+    cells.setByte(node + isParked, 0);
     let link = cells.int(node + nodeFields.cap) + parked;
     while (cells.int(link) !== node) link = cells.int(link) + nextParked;
-    cells.set(link, cells.get(node + nextParked));
+    cells.setInt(link, cells.int(node + nextParked));
   }
 
   #nodesOf(key: number): number[] {
     const { cells } = this;
     return priorities.flatMap((_, index) => {
       const nodes: number[] = [];
-      let node = cells.int(key + keyFields.nodes + index);
+      let node = cells.int(key + keyFields.nodes + index * intBytes);
       for (; node !== 0; node = cells.int(node + nextOfKey)) nodes.push(node);
       return nodes;
     });

@@ -1,5 +1,16 @@
-import { ArrayHeap, type Order } from './array-heap.ts';
+import { ArrayHeap } from './array-heap.ts';
 import type { Cells } from './cells.ts';
+import { intBytes } from './layout.ts';
+
+/** Where the second of two rows is in a heap. */
+const second = intBytes;
+
+/** By what rows are ordered. */
+export interface Order {
+  keyOf(row: number): number;
+  /** Whether `a` is before `b`, of two with equal keys; it stays the same while they are in the heap. */
+  readonly isTieBefore: (a: number, b: number) => boolean;
+}
 
 /**
  * Heaps that are fields of rows. Most hold one row or two, as a tenant with few keys or a key with one lane: these are
@@ -28,13 +39,13 @@ export class Heaps {
     const first = this.#cells.int(heap);
     if (first < 0) return this.#arrayOf(first).size;
     if (first === 0) return 0;
-    return this.#cells.int(heap + 1) === 0 ? 1 : 2;
+    return this.#cells.int(heap + second) === 0 ? 1 : 2;
   }
 
   /** In no order. */
   rows(heap: number): number[] {
     const first = this.#cells.int(heap);
-    return first < 0 ? this.#arrayOf(first).rows : [first, this.#cells.int(heap + 1)].filter((row) => row !== 0);
+    return first < 0 ? this.#arrayOf(first).rows : [first, this.#cells.int(heap + second)].filter((row) => row !== 0);
   }
 
   /** 0 without rows. */
@@ -54,16 +65,16 @@ export class Heaps {
     const cells = this.#cells;
     const first = cells.int(heap);
     if (first < 0) {
-      this.#arrayOf(first).push(row);
+      this.#arrayOf(first).push(row, this.#order.keyOf(row));
       return;
     }
-    const second = cells.int(heap + 1);
-    if (second !== 0) {
-      this.#widen(heap, first, second).push(row);
+    const other = cells.int(heap + second);
+    if (other !== 0) {
+      this.#widen(heap, first, other).push(row, this.#order.keyOf(row));
       return;
     }
-    cells.set(row + this.#slotField, 1);
-    if (first === 0) cells.set(heap, row);
+    cells.setInt(row + this.#slotField, 1);
+    if (first === 0) cells.setInt(heap, row);
     else this.#arrange(heap, first, row);
   }
 
@@ -71,11 +82,11 @@ export class Heaps {
   update(heap: number, row: number): void {
     const first = this.#cells.int(heap);
     if (first < 0) {
-      this.#arrayOf(first).update(row);
+      this.#arrayOf(first).update(row, this.#order.keyOf(row));
       return;
     }
-    const second = this.#cells.int(heap + 1);
-    if (second !== 0) this.#arrange(heap, first, second);
+    const other = this.#cells.int(heap + second);
+    if (other !== 0) this.#arrange(heap, first, other);
   }
 
   remove(heap: number, row: number): void {
@@ -85,33 +96,32 @@ export class Heaps {
       const array = this.#arrayOf(first);
       array.remove(row);
       if (array.size > 0) return;
-      cells.set(heap, 0);
+      cells.setInt(heap, 0);
       this.#idle.push(first);
       return;
     }
-    if (first === row) cells.set(heap, cells.get(heap + 1));
-    cells.set(heap + 1, 0);
-    cells.set(row + this.#slotField, 0);
+    if (first === row) cells.setInt(heap, cells.int(heap + second));
+    cells.setInt(heap + second, 0);
+    cells.setInt(row + this.#slotField, 0);
   }
 
   #arrange(heap: number, a: number, b: number): void {
     const difference = this.#order.keyOf(b) - this.#order.keyOf(a);
     const isInOrder = difference > 0 || (difference === 0 && !this.#order.isTieBefore(b, a));
-    this.#cells.set(heap, isInOrder ? a : b);
-    this.#cells.set(heap + 1, isInOrder ? b : a);
+    this.#cells.setInt(heap, isInOrder ? a : b);
+    this.#cells.setInt(heap + second, isInOrder ? b : a);
   }
 
-  #widen(heap: number, first: number, second: number): ArrayHeap {
+  #widen(heap: number, a: number, b: number): ArrayHeap {
     let number = this.#idle.pop();
     if (number === undefined) {
-      this.#arrays.push(new ArrayHeap(this.#cells, this.#slotField, this.#order));
+      this.#arrays.push(new ArrayHeap(this.#cells, this.#slotField, this.#order.isTieBefore));
       number = -this.#arrays.length;
     }
-    this.#cells.set(heap, number);
-    this.#cells.set(heap + 1, 0);
+    this.#cells.setInt(heap, number);
+    this.#cells.setInt(heap + second, 0);
     const array = this.#arrayOf(number);
-    array.push(first);
-    array.push(second);
+    for (const row of [a, b]) array.push(row, this.#order.keyOf(row));
     return array;
   }
 

@@ -3,7 +3,7 @@ import type { Forest } from './forest.ts';
 import { keyNodeFields, laneFields, nodeFields, requestFields } from './layout.ts';
 import type { NamedCap } from './state.ts';
 
-const { first, last, node: nodeOfLane, caps: capsOfLane, requests } = laneFields;
+const { first, last, node: nodeOfLane, caps: capsOfLane, lot: lotOfLane, requests } = laneFields;
 const { previous, next } = requestFields;
 const { plainLane } = keyNodeFields;
 
@@ -38,8 +38,8 @@ export class Lanes {
     const cells = this.#cells;
     const lane = cells.allocate(laneFields.size);
     const caps = capIds.map((id) => this.#forest.directory.cap(id));
-    cells.set(lane + nodeOfLane, node);
-    cells.set(lane + capsOfLane, this.#withCaps.add({ lane, caps, capsId }));
+    cells.setInt(lane + nodeOfLane, node);
+    cells.setInt(lane + capsOfLane, this.#withCaps.add({ lane, caps, capsId }));
     const ofNode = this.#byCaps.get(node) ?? new Map<string, number>();
     ofNode.set(capsId, lane);
     this.#byCaps.set(node, ofNode);
@@ -56,10 +56,15 @@ export class Lanes {
     return index === 0 ? noCaps : (this.#withCaps.get(index)?.caps ?? noCaps);
   }
 
+  /** The number of the lot in which a lane has a place; 0 for none, as always without caps. */
+  lotOf(lane: number): number {
+    return this.#cells.int(lane + capsOfLane) === 0 ? 0 : this.#cells.int(lane + lotOfLane);
+  }
+
   /** One more request waits or runs. */
   use(lane: number): void {
     if (this.#cells.int(lane + capsOfLane) === 0) return;
-    this.#cells.add(lane + requests, 1);
+    this.#cells.addInt(lane + requests, 1);
     for (const cap of this.capsOf(lane)) cap.requests += 1;
   }
 
@@ -73,7 +78,7 @@ export class Lanes {
       cap.requests -= 1;
       this.#forest.directory.dropCap(cap);
     }
-    cells.add(lane + requests, -1);
+    cells.addInt(lane + requests, -1);
     if (cells.int(lane + requests) > 0 || known === undefined) return;
     const node = cells.int(lane + nodeOfLane);
     const ofNode = this.#byCaps.get(node);
@@ -86,18 +91,18 @@ export class Lanes {
   append(lane: number, request: number): void {
     const cells = this.#cells;
     const before = cells.int(lane + last);
-    cells.set(request + previous, before);
-    cells.set(request + next, 0);
-    cells.set(before === 0 ? lane + first : before + next, request);
-    cells.set(lane + last, request);
+    cells.setInt(request + previous, before);
+    cells.setInt(request + next, 0);
+    cells.setInt(before === 0 ? lane + first : before + next, request);
+    cells.setInt(lane + last, request);
   }
 
   remove(lane: number, request: number): void {
     const cells = this.#cells;
     const before = cells.int(request + previous);
     const after = cells.int(request + next);
-    cells.set(before === 0 ? lane + first : before + next, after);
-    cells.set(after === 0 ? lane + last : after + previous, before);
+    cells.setInt(before === 0 ? lane + first : before + next, after);
+    cells.setInt(after === 0 ? lane + last : after + previous, before);
   }
 
   /** A lane could run, as far as its key knows; or waits in a lot, at its key's node there. */

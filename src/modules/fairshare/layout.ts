@@ -7,55 +7,63 @@
 /** More than anybody sets. */
 export const noMaximum = 2 ** 30;
 
+/** What fields take: fractions and large numbers eight bytes, rows, counts and places four, small numbers one. */
+export const intBytes = 4;
+
 /** Of pools, groups, tenants and keys: a bound on how much runs at once, which counts also while it is not set. */
 const owner = {
-  max: 0,
-  inFlight: 1,
+  // Doubles.
+  weight: 0,
+  // Ints.
+  max: 8,
+  inFlight: 12,
   /** The first of the nodes that it holds back. */
-  parked: 2,
+  parked: 16,
   /** In the store of names. */
-  name: 3,
-  weight: 4,
-  isSet: 5,
+  name: 20,
+  isSet: 24,
 } as const;
-const ownerSize = 6;
 
 const priorityCount = 3;
 
-export const poolFields = { ...owner, size: ownerSize } as const;
+export const poolFields = { ...owner, size: 28 } as const;
 
 export const groupFields = {
   ...owner,
+  // Ints.
   /** Trees that have a node of it. */
-  nodes: ownerSize,
+  nodes: 28,
   /** Tenants that are in it. */
-  tenants: ownerSize + 1,
-  size: ownerSize + 2,
+  tenants: 32,
+  size: 36,
 } as const;
 
 export const tenantFields = {
   ...owner,
+  // Ints.
   /** Trees that have a node of it. */
-  nodes: ownerSize,
-  group: ownerSize + 1,
+  nodes: 28,
+  group: 32,
   /** How many wait. */
-  queued: ownerSize + 2,
+  queued: 36,
   /** Keys that name it. */
-  keys: ownerSize + 3,
+  keys: 40,
+  // Doubles.
   /** Bounds of its queue; less than 0: as the scheduler's options say. */
-  maxQueued: ownerSize + 4,
-  maxWaitMs: ownerSize + 5,
-  size: ownerSize + 6,
+  maxQueued: 48,
+  maxWaitMs: 56,
+  size: 64,
 } as const;
 
 export const keyFields = {
   ...owner,
-  tenant: ownerSize,
+  // Ints.
+  tenant: 28,
   /** Waiting and running. */
-  requests: ownerSize + 1,
+  requests: 32,
   /** By priority the first of its nodes, of few: one for each pool and lot. */
-  nodes: ownerSize + 2,
-  size: ownerSize + 2 + priorityCount,
+  nodes: 36,
+  size: 36 + priorityCount * intBytes,
 } as const;
 
 /** Deployment (the root) -> pools -> groups -> tenants -> keys; without groups when tenants share a pool directly. */
@@ -68,126 +76,137 @@ export const levels = { DEPLOYMENT: 0, POOL: 1, GROUP: 2, TENANT: 3, KEY: 4 } as
 export const places = { none: 0, ordered: 1, owed: 2, ahead: 3 } as const;
 
 /** A heap of rows: two rows, or the negative number of an array heap. */
-const heapSize = 2;
+const heapBytes = 2 * intBytes;
 
 /** Those who share what a node is given: by priority in a tenant, one lot of siblings in others, none in a key. */
 export const siblingsFields = {
+  // Doubles.
   virtualTime: 0,
   /** The sum of the weights of those who wait or run. */
-  activeWeight: 1,
-  ordered: 2,
+  activeWeight: 8,
+  // Heaps.
+  ordered: 16,
   /** By their return. */
-  owed: 2 + heapSize,
+  owed: 24,
   /** Idle members whose start is still to come. */
-  ahead: 2 + 2 * heapSize,
-  size: 2 + 3 * heapSize,
+  ahead: 32,
+  size: 40,
 } as const;
 
-/** Of whoever shares slots with siblings: a pool, group, tenant or key in one tree. */
+/** Of whoever shares slots with siblings: a pool, group, tenant or key in one tree. The first line is what siblings read. */
 const node = {
+  // Doubles.
   weight: 0,
   /** Virtual time at which its account begins, and the tokens that were charged since. */
-  base: 1,
-  charged: 2,
-  place: 3,
-  /** In the heap of that place. */
-  slot: 4,
-  /** Those among whom it is. */
-  siblings: 5,
-  parent: 6,
-  level: 7,
-  waiting: 8,
-  inFlight: 9,
-  /** Tokens served in this pool since it became active: estimates of what runs, actual figures of what was settled. */
-  servedTokens: 10,
-  /** What holds it back; none in lots, where those wait whom another cap holds back. */
-  cap: 11,
-  owner: 12,
-  /** Of a key. */
-  priority: 13,
-  tree: 14,
+  base: 8,
+  charged: 16,
   /** The arrival that made it wait; among equals the earliest is first. */
-  arrival: 15,
-  /** Held back by its cap, and which is the next that is. */
-  isParked: 16,
-  nextParked: 17,
+  arrival: 24,
+  /** Tokens served in this pool since it became active: estimates of what runs, actual figures of what was settled. */
+  servedTokens: 32,
+  // Ints.
+  waiting: 40,
+  inFlight: 44,
+  parent: 48,
+  /** Those among whom it is. */
+  siblings: 52,
+  /** In the heap of its place. */
+  slot: 56,
+  // Bytes.
+  place: 60,
+  level: 61,
+  /** Of a key. */
+  priority: 62,
+  /** Held back by its cap. */
+  isParked: 63,
+  // Ints.
+  owner: 64,
+  /** What holds it back; none in lots, where those wait whom another cap holds back. */
+  cap: 68,
+  tree: 72,
+  /** Which is the next that its cap holds back. */
+  nextParked: 76,
   /** How many slots it is still owed. */
-  owedSlots: 18,
+  owedSlots: 80,
 } as const;
-const nodeSize = 19;
+const nodeSize = 84;
 
 /** Which of the siblings inside have somebody who asks, a bit for each: so that none of them is looked at in vain. */
 const asking = nodeSize;
-const inside = nodeSize + 1;
+/** Behind what only tenants have. */
+const inside = 112;
 
 /** Of pools and groups. */
 export const nodeFields = { ...node, asking, inside, size: inside + siblingsFields.size } as const;
 
-const afterInside = inside + priorityCount * siblingsFields.size;
-
 export const tenantNodeFields = {
   ...node,
   asking,
-  inside,
+  // Ints.
   /** How many wait, by priority. */
-  queued: afterInside,
+  queued: asking + intBytes,
   /** The first of its keys' nodes, and how many these are. */
-  firstKey: afterInside + priorityCount,
-  keyCount: afterInside + priorityCount + 1,
-  size: afterInside + priorityCount + 2,
+  firstKey: 100,
+  keyCount: 104,
+  inside,
+  size: inside + priorityCount * siblingsFields.size,
 } as const;
 
 /** Requests of one key, priority and set of named caps, in the order in which they came: what blocks one blocks all. */
 export const laneFields = {
+  // Ints.
   /** In the heap of its node; 0 outside. */
   slot: 0,
-  first: 1,
-  last: 2,
-  node: 3,
-  /** In the store of caps; none in the lane that is a part of its key's node. */
-  caps: 4,
+  first: 4,
+  last: 8,
+  node: 12,
+  /** In the store of caps; none in the lane that is a part of its key's node, which ends here. */
+  caps: 16,
   /** The lot in which it has a place, its node there, and whether it was let out of it to run. */
-  lot: 5,
-  lotNode: 6,
-  isLetOut: 7,
-  /** Waiting and running, if it has caps. */
-  requests: 8,
-  size: 9,
+  lot: 20,
+  lotNode: 24,
+  isLetOut: 28,
+  /** Waiting and running. */
+  requests: 32,
+  size: 36,
 } as const;
 
+/** Two lines. */
 export const keyNodeFields = {
   ...node,
-  /** Lanes that could run, by the arrival of their first request. */
+  /** The heap of lanes that could run, by the arrival of their first request. */
   lanes: nodeSize,
   /** For requests that name no caps. */
-  plainLane: nodeSize + heapSize,
-  nextOfKey: nodeSize + heapSize + laneFields.size,
-  nextInTenant: nodeSize + heapSize + laneFields.size + 1,
-  previousInTenant: nodeSize + heapSize + laneFields.size + 2,
-  size: nodeSize + heapSize + laneFields.size + 3,
+  plainLane: nodeSize + heapBytes,
+  // Ints.
+  nextOfKey: 112,
+  nextInTenant: 116,
+  previousInTenant: 120,
+  size: 124,
 } as const;
 
 /** From when it is queued until its slot is free again. It is among the waits or the leases, if these end. */
 export const requestFields = {
-  /** When it gives up waiting, or its lease ends. */
-  endsAt: 0,
-  /** Where it is among those that end: in a heap, or in a run. */
-  slot: 1,
-  run: 2,
-  lane: 3,
-  previous: 4,
-  next: 5,
+  // Doubles.
   /** Its place among all requests, in the order in which they came. */
-  arrival: 6,
-  submittedAt: 7,
-  /** Less than 0: for ever. */
-  leaseMs: 8,
+  arrival: 0,
   /** The tokens that are charged for it. */
-  charge: 9,
-  isHeld: 10,
-  /** The lot that it waited in, where it was charged as well. */
-  lot: 11,
+  charge: 8,
+  submittedAt: 16,
+  /** Less than 0: for ever. */
+  leaseMs: 24,
+  // Ints.
+  lane: 32,
+  previous: 36,
+  next: 40,
+  /** Where it is among those that end: in a heap, or in a run. */
+  slot: 44,
   /** In the store of ids. */
-  id: 12,
-  size: 13,
+  id: 48,
+  /** The lot that it waited in, where it was charged as well. */
+  lot: 52,
+  // Bytes.
+  run: 56,
+  isHeld: 57,
+  size: 58,
 } as const;

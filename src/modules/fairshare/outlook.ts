@@ -147,7 +147,7 @@ function memberOf({ cells, siblings: order }: Forest, node: number, virtualTime:
     waiting: cells.int(node + nodeFields.waiting),
     inFlight: cells.int(node + nodeFields.inFlight),
     isActive: order.isActive(node),
-    isOwed: cells.int(node + nodeFields.place) === places.owed,
+    isOwed: cells.byte(node + nodeFields.place) === places.owed,
   };
 }
 

@@ -46,7 +46,7 @@ export class Parking {
     const above = cells.int(node + parent);
     walks.lower(above);
     // Others can use what was meant for lanes that cannot run now.
-    const letOut = this.#letOut.get(cells.int(node + level) === levels.KEY ? above : node);
+    const letOut = this.#letOut.get(cells.byte(node + level) === levels.KEY ? above : node);
     for (const lane of [...(letOut ?? [])]) {
       const key = cells.int(lane + nodeOfLane);
       if (key === node || cells.int(key + parent) === node) this.abandon(lane);
@@ -78,7 +78,7 @@ export class Parking {
     if (cells.int(lane + first) === 0) return;
     this.#lanes.ready(lane, node);
     walks.raise(node, which);
-    if (cells.int(node + isParked) + cells.int(cells.int(node + parent) + isParked) > 0) this.abandon(lane);
+    if (cells.byte(node + isParked) + cells.byte(cells.int(node + parent) + isParked) > 0) this.abandon(lane);
   }
 
   /** A lane that could run, as far as its key knows, meets a full cap. */
@@ -109,13 +109,13 @@ export class Parking {
     const lot = this.#lots.get(cells.int(request + requestFields.lot));
     if (lot === undefined) return;
     const node = cells.int(lane + nodeOfLane);
-    lot.tree.correct(cells.int(node + owner), cells.int(node + priority), tokens);
+    lot.tree.correct(cells.int(node + owner), cells.byte(node + priority), tokens);
   }
 
   /** The first request of a lane has changed, or there is none. */
   firstChanged(lane: number): void {
     const { cells } = this.#forest;
-    const isInLot = cells.int(lane + lotOfLane) !== 0 && cells.int(lane + isLetOut) === 0;
+    const isInLot = this.#lanes.lotOf(lane) !== 0 && cells.int(lane + isLetOut) === 0;
     const node = cells.int(lane + (isInLot ? lotNode : nodeOfLane));
     if (cells.int(lane + first) === 0) this.#lanes.unready(lane, node);
     else this.#lanes.reorder(lane, node);
@@ -152,7 +152,7 @@ export class Parking {
   }
 
   #letGo(lane: number, lot: Lot): void {
-    this.#forest.cells.set(lane + isLetOut, 1);
+    this.#forest.cells.setInt(lane + isLetOut, 1);
     lot.letOut += 1;
     const tenant = this.#tenantNodeOf(lane);
     const letOut = this.#letOut.get(tenant) ?? new Set<number>();
@@ -161,7 +161,7 @@ export class Parking {
   }
 
   #takeBack(lane: number, lot: Lot): void {
-    this.#forest.cells.set(lane + isLetOut, 0);
+    this.#forest.cells.setInt(lane + isLetOut, 0);
     lot.letOut -= 1;
     const tenant = this.#tenantNodeOf(lane);
     const letOut = this.#letOut.get(tenant);
@@ -171,7 +171,7 @@ export class Parking {
 
   /** In which a lane has a place. */
   #lotOf(lane: number): Lot | undefined {
-    const number = this.#forest.cells.int(lane + lotOfLane);
+    const number = this.#lanes.lotOf(lane);
     return number === 0 ? undefined : this.#lots.get(number);
   }
 
@@ -219,9 +219,9 @@ export class Parking {
     const lot = this.#openLot(cap, this.#poolOf(lane));
     if (cells.int(lane + lotOfLane) === 0) {
       const node = cells.int(lane + nodeOfLane);
-      const made = lot.tree.keyNode(cells.int(node + owner), cells.int(node + priority));
-      cells.set(lane + lotOfLane, lot.tree.number);
-      cells.set(lane + lotNode, made);
+      const made = lot.tree.keyNode(cells.int(node + owner), cells.byte(node + priority));
+      cells.setInt(lane + lotOfLane, lot.tree.number);
+      cells.setInt(lane + lotNode, made);
       walks.countWaiting(made, cells.get(cells.int(lane + first) + requestFields.arrival));
     } else if (cells.int(lane + isLetOut) !== 0) {
       this.#takeBack(lane, lot);
@@ -236,7 +236,7 @@ export class Parking {
   #next({ tree }: Lot): number {
     const { cells, siblings: among, walks } = this.#forest;
     let node = tree.root;
-    while (cells.int(node + level) !== levels.KEY) {
+    while (cells.byte(node + level) !== levels.KEY) {
       node = walks.next(node);
       if (node === 0) return 0;
       among.select(node);
@@ -252,8 +252,8 @@ export class Parking {
     if (cells.int(lane + isLetOut) !== 0) this.#takeBack(lane, lot);
     else this.#lanes.unready(lane, node);
     walks.countWithdrawn(node);
-    cells.set(lane + lotOfLane, 0);
-    cells.set(lane + lotNode, 0);
+    cells.setInt(lane + lotOfLane, 0);
+    cells.setInt(lane + lotNode, 0);
     if (!among.isActive(lot.tree.root)) this.#closeLot(lot);
   }
 }

@@ -1,7 +1,16 @@
 import type { Position } from './api.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Forest } from './forest.ts';
-import { laneFields, levels, nodeFields, places, requestFields, siblingsFields, tenantNodeFields } from './layout.ts';
+import {
+  intBytes,
+  laneFields,
+  levels,
+  nodeFields,
+  places,
+  requestFields,
+  siblingsFields,
+  tenantNodeFields,
+} from './layout.ts';
 import { type Pool, priorities } from './state.ts';
 
 const { parent, level, place, weight, waiting, siblings, priority } = nodeFields;
@@ -64,7 +73,7 @@ function standingOf({ cells, siblings: order }: Forest, member: number, waits: n
   return {
     weight: own,
     lead: start - order.nextStartWith(among, start),
-    isOwed: cells.int(member + place) === places.owed,
+    isOwed: cells.byte(member + place) === places.owed,
     othersWeight: cells.get(among + siblingsFields.activeWeight) - own,
     othersWaiting: waits - cells.int(member + waiting),
   };
@@ -72,7 +81,7 @@ function standingOf({ cells, siblings: order }: Forest, member: number, waits: n
 
 /** How many wait at a tenant's node of each priority. */
 export const queuedAt = ({ cells }: Forest, tenantNode: number): readonly number[] =>
-  priorities.map((_, index) => cells.int(tenantNode + tenantNodeFields.queued + index));
+  priorities.map((_, index) => cells.int(tenantNode + tenantNodeFields.queued + index * intBytes));
 
 /** The requests of a tenant that come before those of a priority. */
 export const countBefore = (queuedByPriority: readonly number[], ofPriority: number): number =>
@@ -91,9 +100,9 @@ export function positionOf(dispatcher: Dispatcher, request: number, now: number)
   const lane = cells.int(request + laneOfRequest);
   const pool = dispatcher.poolOf(lane);
   const key = cells.int(lane + laneFields.node);
-  const own = cells.int(key + priority);
+  const own = cells.byte(key + priority);
   let turn = turnWithinKey(dispatcher, key, request);
-  for (let member = key; cells.int(member + level) > levels.POOL; member = cells.int(member + parent)) {
+  for (let member = key; cells.byte(member + level) > levels.POOL; member = cells.int(member + parent)) {
     const above = cells.int(member + parent);
     const queued = member === key ? queuedAt(forest, above) : [];
     const waits = member === key ? (queued[own] ?? turn) : cells.int(above + waiting);

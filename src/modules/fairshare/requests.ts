@@ -40,7 +40,7 @@ export class Requests {
   }
 
   isHeld(request: number): boolean {
-    return this.#cells.int(request + isHeld) !== 0;
+    return this.#cells.byte(request + isHeld) !== 0;
   }
 
   idOf(request: number): string {
@@ -59,12 +59,12 @@ export class Requests {
     this.#ids.set(cells.int(request + idOfRequest), id);
     this.#arrivals += 1;
     cells.set(request + arrival, this.#arrivals);
-    cells.set(request + laneOfRequest, lane);
+    cells.setInt(request + laneOfRequest, lane);
     cells.set(request + submittedAt, now);
     cells.set(request + leaseMs, lasts ?? -1);
     cells.set(request + charge, atLeastOne(cost));
-    cells.set(request + isHeld, 0);
-    cells.set(request + lot, 0);
+    cells.setByte(request + isHeld, 0);
+    cells.setInt(request + lot, 0);
     this.#byId.add(id, request);
     return request;
   }
@@ -80,7 +80,7 @@ export class Requests {
 
   #make(): number {
     const request = this.#cells.allocate(requestFields.size);
-    this.#cells.set(request + idOfRequest, this.#ids.add(''));
+    this.#cells.setInt(request + idOfRequest, this.#ids.add(''));
     return request;
   }
 }

@@ -1,7 +1,7 @@
 import type { Cells } from './cells.ts';
 import { requestFields } from './layout.ts';
 
-const { slot, run: runOfRequest, endsAt } = requestFields;
+const { slot, run: runOfRequest } = requestFields;
 
 /** Below this, gaps do not matter. */
 const fewPlaces = 64;
@@ -13,11 +13,12 @@ const fewPlaces = 64;
 export class Run {
   readonly #cells: Cells;
   readonly #number: number;
-  #places = new Int32Array(fewPlaces);
+  /** By place, from `#firstPlace` on: the request, which is 0 in a gap, and when it ends. */
+  #requests = new Int32Array(fewPlaces);
+  #ends = new Float64Array(fewPlaces);
   #firstPlace = 0;
-  #end = 0;
+  #endPlace = 0;
   #size = 0;
-  lastEnd = Number.NEGATIVE_INFINITY;
 
   /** `number`: by which requests know that they are in it. */
   constructor(cells: Cells, number: number) {
@@ -27,44 +28,62 @@ export class Run {
 
   /** 0 when there is none. */
   get first(): number {
-    if (this.#size === 0) return 0;
-    while (this.#places[this.#firstPlace] === 0) this.#firstPlace += 1;
-    return this.#places[this.#firstPlace] ?? 0;
+    return this.#size === 0 ? 0 : (this.#requests[this.#skipGaps()] ?? 0);
   }
 
-  append(request: number): void {
-    if (this.#end === this.#places.length) {
-      const larger = new Int32Array(2 * this.#places.length);
-      larger.set(this.#places);
-      this.#places = larger;
-    }
-    this.#cells.set(request + runOfRequest, this.#number);
-    this.#cells.set(request + slot, this.#end);
-    this.#places[this.#end] = request;
-    this.#end += 1;
+  /** When the first ends; infinite when there is none. */
+  get firstEnd(): number {
+    return this.#size === 0 ? Number.POSITIVE_INFINITY : (this.#ends[this.#skipGaps()] ?? 0);
+  }
+
+  /** When the last ends; less than anything when there is none. */
+  get lastEnd(): number {
+    return this.#size === 0 ? Number.NEGATIVE_INFINITY : (this.#ends[this.#endPlace - 1] ?? 0);
+  }
+
+  append(request: number, end: number): void {
+    if (this.#endPlace === this.#requests.length) this.#grow();
+    this.#cells.setByte(request + runOfRequest, this.#number);
+    this.#cells.setInt(request + slot, this.#endPlace);
+    this.#requests[this.#endPlace] = request;
+    this.#ends[this.#endPlace] = end;
+    this.#endPlace += 1;
     this.#size += 1;
-    this.lastEnd = this.#cells.get(request + endsAt);
   }
 
   remove(request: number): void {
-    this.#places[this.#cells.int(request + slot)] = 0;
-    this.#cells.set(request + runOfRequest, 0);
-    this.#cells.set(request + slot, 0);
+    this.#requests[this.#cells.int(request + slot)] = 0;
+    this.#cells.setByte(request + runOfRequest, 0);
+    this.#cells.setInt(request + slot, 0);
     this.#size -= 1;
-    if (this.#size === 0) this.lastEnd = Number.NEGATIVE_INFINITY;
-    if (this.#end > fewPlaces && this.#size * 2 < this.#end) this.#closeGaps();
+    if (this.#endPlace > fewPlaces && this.#size * 2 < this.#endPlace) this.#closeGaps();
+  }
+
+  #skipGaps(): number {
+    while (this.#requests[this.#firstPlace] === 0) this.#firstPlace += 1;
+    return this.#firstPlace;
+  }
+
+  #grow(): void {
+    const requests = new Int32Array(2 * this.#requests.length);
+    requests.set(this.#requests);
+    this.#requests = requests;
+    const ends = new Float64Array(requests.length);
+    ends.set(this.#ends);
+    this.#ends = ends;
   }
 
   #closeGaps(): void {
     let place = 0;
-    for (let index = this.#firstPlace; index < this.#end; index += 1) {
-      const request = this.#places[index] ?? 0;
+    for (let index = this.#firstPlace; index < this.#endPlace; index += 1) {
+      const request = this.#requests[index] ?? 0;
       if (request === 0) continue;
-      this.#places[place] = request;
-      this.#cells.set(request + slot, place);
+      this.#requests[place] = request;
+      this.#ends[place] = this.#ends[index] ?? 0;
+      this.#cells.setInt(request + slot, place);
       place += 1;
     }
     this.#firstPlace = 0;
-    this.#end = place;
+    this.#endPlace = place;
   }
 }

@@ -56,7 +56,7 @@ export class Siblings {
   }
 
   isAsking(member: number): boolean {
-    const at = this.#cells.int(member + place);
+    const at = this.#cells.byte(member + place);
     return at === isOrdered || at === isOwed;
   }
 
@@ -66,7 +66,7 @@ export class Siblings {
 
   /** It waits or runs, or is idle and took something in advance. */
   isRemembered(member: number): boolean {
-    return this.isActive(member) || this.#cells.int(member + place) === isAhead;
+    return this.isActive(member) || this.#cells.byte(member + place) === isAhead;
   }
 
   /** Where a member starts that asks, or would if it asked now. */
@@ -98,7 +98,7 @@ export class Siblings {
     if (isBack && start <= now) {
       const slots = Math.floor(this.shareOf(member)) - cells.int(member + inFlight);
       if (slots > 0) {
-        cells.set(member + owedSlots, slots);
+        cells.setInt(member + owedSlots, slots);
         this.#put(member, isOwed);
         return;
       }
@@ -131,7 +131,7 @@ export class Siblings {
     if (start <= cells.get(among + virtualTime)) return;
     // An advance is out of order, and must not make others who come later wait for it.
     const isAdvance =
-      cells.int(member + place) === isOwed &&
+      cells.byte(member + place) === isOwed &&
       (!this.#byStart.isEmpty(among + ordered) || this.#byReturn.size(among + owed) > 1);
     if (isAdvance) return;
     cells.set(among + virtualTime, start);
@@ -154,8 +154,8 @@ export class Siblings {
   /** One of the slots that the member was owed is given to it. */
   payOwed(member: number): void {
     const cells = this.#cells;
-    if (cells.int(member + place) !== isOwed) return;
-    cells.add(member + owedSlots, -1);
+    if (cells.byte(member + place) !== isOwed) return;
+    cells.addInt(member + owedSlots, -1);
     if (cells.int(member + owedSlots) > 0) return;
     this.#takeOut(member);
     this.#put(member, isOrdered);
@@ -192,7 +192,7 @@ export class Siblings {
   activate(member: number): void {
     const cells = this.#cells;
     cells.add(cells.int(member + siblings) + activeWeight, cells.get(member + weight));
-    if (cells.int(member + place) === isAhead) this.#takeOut(member);
+    if (cells.byte(member + place) === isAhead) this.#takeOut(member);
   }
 
   /** A member neither waits nor runs. */
@@ -242,7 +242,7 @@ export class Siblings {
 
   #reckon(member: number): void {
     const cells = this.#cells;
-    const at = cells.int(member + place);
+    const at = cells.byte(member + place);
     if (at === isOrdered) {
       this.#byStart.update(cells.int(member + siblings) + ordered, member);
     } else if (at === isAhead) {
@@ -254,7 +254,7 @@ export class Siblings {
   #put(member: number, at: 1 | 2 | 3): void {
     const cells = this.#cells;
     const among = cells.int(member + siblings);
-    cells.set(member + place, at);
+    cells.setByte(member + place, at);
     if (at === isAhead) {
       this.#byStart.push(among + ahead, member);
       return;
@@ -262,21 +262,21 @@ export class Siblings {
     if (at === isOrdered) this.#byStart.push(among + ordered, member);
     else this.#byReturn.push(among + owed, member);
     const owner = cells.int(member + parent);
-    cells.set(owner + asking, cells.int(owner + asking) | (1 << cells.int(member + priority)));
+    cells.setInt(owner + asking, cells.int(owner + asking) | (1 << cells.byte(member + priority)));
   }
 
   #takeOut(member: number): void {
     const cells = this.#cells;
-    const at = cells.int(member + place);
+    const at = cells.byte(member + place);
     if (at === nowhere) return;
     const among = cells.int(member + siblings);
     if (at === isOrdered) this.#byStart.remove(among + ordered, member);
     else if (at === isOwed) this.#byReturn.remove(among + owed, member);
     else this.#byStart.remove(among + ahead, member);
-    cells.set(member + place, nowhere);
-    cells.set(member + owedSlots, 0);
+    cells.setByte(member + place, nowhere);
+    cells.setInt(member + owedSlots, 0);
     if (at === isAhead || !this.#byStart.isEmpty(among + ordered) || !this.#byReturn.isEmpty(among + owed)) return;
     const owner = cells.int(member + parent);
-    cells.set(owner + asking, cells.int(owner + asking) & ~(1 << cells.int(member + priority)));
+    cells.setInt(owner + asking, cells.int(owner + asking) & ~(1 << cells.byte(member + priority)));
   }
 }

@@ -169,7 +169,7 @@ class Reader {
         ...emptyRow(directory.idOf(tenant), cells.get(tenant + tenantFields.weight)),
         ...this.#figuresOf(node),
         groupId: directory.idOf(group),
-        maxInFlight: maximum(cells.get(tenant + tenantFields.max)),
+        maxInFlight: maximum(cells.int(tenant + tenantFields.max)),
       };
       const keys = this.#keysOf(node, row.id);
       row.oldestWaitMs = keys.reduce<number | null>((oldest, key) => longer(oldest, key.oldestWaitMs), null);
@@ -189,8 +189,8 @@ class Reader {
   #figuresOf(node: number): Pick<ShareRow, 'inFlight' | 'queued' | 'servedTokens'> {
     const { cells } = this.#dispatcher.forest;
     return {
-      inFlight: cells.get(node + inFlight),
-      queued: cells.get(node + waiting),
+      inFlight: cells.int(node + inFlight),
+      queued: cells.int(node + waiting),
       servedTokens: cells.get(node + servedTokens),
     };
   }
@@ -202,12 +202,12 @@ class Reader {
     let node = cells.int(tenantNode + tenantNodeFields.firstKey);
     for (; node !== 0; node = cells.int(node + keyNodeFields.nextInTenant)) {
       // Nodes without anything to tell are only there to be found again.
-      if (!siblings.isActive(node) && cells.int(node + place) === 0) continue;
+      if (!siblings.isActive(node) && cells.byte(node + place) === 0) continue;
       const key = cells.int(node + owner);
       const row = rows.get(key) ?? {
         ...emptyRow(directory.idOf(key), cells.get(key + tenantFields.weight)),
         tenantId,
-        maxInFlight: maximum(cells.get(key + tenantFields.max)),
+        maxInFlight: maximum(cells.int(key + tenantFields.max)),
       };
       rows.set(key, row);
       add(row, { ...this.#figuresOf(node), oldestWaitMs: this.#oldestWaitMs(node) });
@@ -230,7 +230,7 @@ function snapshotOf(entry: PoolEntry, dispatcher: Dispatcher, now: number): Pool
   const { cells, algorithm } = dispatcher.forest;
   const { pool, tree } = entry;
   const reader = new Reader(dispatcher, now);
-  const capacity = cells.get(pool.row + tenantFields.max);
+  const capacity = cells.int(pool.row + tenantFields.max);
   const whole = { weightShare: 1, expectedSlots: capacity, slotCap: capacity };
   const groups = new Map<number, { readonly row: Mutable<GroupRow>; readonly members: TenantParts[] }>();
   const tenants = reader.tenantsOf(entry);
@@ -270,8 +270,8 @@ function snapshotOf(entry: PoolEntry, dispatcher: Dispatcher, now: number): Pool
   return {
     name: pool.id,
     capacity,
-    inFlight: cells.get(pool.row + tenantFields.inFlight),
-    queued: cells.get(tree.root + waiting),
+    inFlight: cells.int(pool.row + tenantFields.inFlight),
+    queued: cells.int(tree.root + waiting),
     borrowed: sumOf(algorithm === 'HIERARCHICAL' ? groupRows : tenantRows, ({ borrowed }) => borrowed),
     oldestWaitMs: tenantRows.reduce<number | null>((oldest, row) => longer(oldest, row.oldestWaitMs), null),
     grantsPerSecond: grantsPerSecond(pool, now),

@@ -1,6 +1,7 @@
 import type { Cells } from './cells.ts';
 import type { Directory } from './directory.ts';
 import {
+  intBytes,
   keyFields,
   keyNodeFields,
   laneFields,
@@ -75,7 +76,7 @@ export class Tree {
   }
 
   get slots(): number {
-    return this.#isLot ? 0 : this.#grounds.cells.get(this.pool.row + max);
+    return this.#isLot ? 0 : this.#grounds.cells.int(this.pool.row + max);
   }
 
   /** The node of a key, with those above it. */
@@ -84,17 +85,17 @@ export class Tree {
     if (known !== 0) return known;
     const { cells } = this.#grounds;
     const node = this.#make(keyNodeFields.size, levels.KEY, key, cells.get(key + keyFields.weight));
-    cells.set(node + priority, ofPriority);
-    cells.set(node + plainLane + laneFields.node, node);
-    const link = key + keyFields.nodes + ofPriority;
-    cells.set(node + nextOfKey, cells.get(link));
-    cells.set(link, node);
+    cells.setByte(node + priority, ofPriority);
+    cells.setInt(node + plainLane + laneFields.node, node);
+    const link = key + keyFields.nodes + ofPriority * intBytes;
+    cells.setInt(node + nextOfKey, cells.int(link));
+    cells.setInt(link, node);
     const tenant = this.#tenantNode(cells.int(key + keyFields.tenant));
     const first = cells.int(tenant + firstKey);
-    cells.set(node + nextInTenant, first);
-    if (first !== 0) cells.set(first + previousInTenant, node);
-    cells.set(tenant + firstKey, node);
-    cells.add(tenant + keyCount, 1);
+    cells.setInt(node + nextInTenant, first);
+    if (first !== 0) cells.setInt(first + previousInTenant, node);
+    cells.setInt(tenant + firstKey, node);
+    cells.addInt(tenant + keyCount, 1);
     this.#putInto(node, tenant, ofPriority);
     return node;
   }
@@ -114,7 +115,7 @@ export class Tree {
   forget(node: number): void {
     const { cells, directory } = this.#grounds;
     const row = cells.int(node + owner);
-    const at = cells.int(node + level);
+    const at = cells.byte(node + level);
     if (at === levels.KEY) {
       cells.set(node + servedTokens, 0);
       this.#grounds.unpark(node);
@@ -124,12 +125,12 @@ export class Tree {
       this.#grounds.unpark(node);
       this.tenants.delete(row);
       cells.release(node, tenantNodeFields.size);
-      cells.add(row + nodes, -1);
+      cells.addInt(row + nodes, -1);
       directory.dropTenant(row);
     } else if (at === levels.GROUP) {
       this.groups.delete(row);
       cells.release(node, nodeFields.size);
-      cells.add(row + nodes, -1);
+      cells.addInt(row + nodes, -1);
       directory.dropGroup(row);
     }
   }
@@ -146,15 +147,15 @@ export class Tree {
   releaseKeyNode(node: number): void {
     const { cells } = this.#grounds;
     this.#grounds.unpark(node);
-    let link = cells.int(node + owner) + keyFields.nodes + cells.int(node + priority);
+    let link = cells.int(node + owner) + keyFields.nodes + cells.byte(node + priority) * intBytes;
     while (cells.int(link) !== node) link = cells.int(link) + nextOfKey;
-    cells.set(link, cells.get(node + nextOfKey));
+    cells.setInt(link, cells.int(node + nextOfKey));
     const tenant = cells.int(node + parent);
     const previous = cells.int(node + previousInTenant);
     const next = cells.int(node + nextInTenant);
-    cells.set(previous === 0 ? tenant + firstKey : previous + nextInTenant, next);
-    if (next !== 0) cells.set(next + previousInTenant, previous);
-    cells.add(tenant + keyCount, -1);
+    cells.setInt(previous === 0 ? tenant + firstKey : previous + nextInTenant, next);
+    if (next !== 0) cells.setInt(next + previousInTenant, previous);
+    cells.addInt(tenant + keyCount, -1);
     cells.release(node, keyNodeFields.size);
   }
 
@@ -212,13 +213,13 @@ export class Tree {
   /** The node of a key that is known here; 0 when there is none. */
   knownKeyNode(key: number, ofPriority: number): number {
     const { cells } = this.#grounds;
-    let node = cells.int(key + keyFields.nodes + ofPriority);
+    let node = cells.int(key + keyFields.nodes + ofPriority * intBytes);
     while (node !== 0 && cells.int(node + tree) !== this.number) node = cells.int(node + nextOfKey);
     return node;
   }
 
   get #rootWeight(): number {
-    return Math.max(1, this.#grounds.cells.get(this.pool.row + max));
+    return Math.max(1, this.#grounds.cells.int(this.pool.row + max));
   }
 
   #effectiveWeight(tenant: number): number {
@@ -228,18 +229,18 @@ export class Tree {
   #make(size: number, at: number, row: number, itsWeight: number): number {
     const { cells } = this.#grounds;
     const node = cells.allocate(size);
-    cells.set(node + level, at);
-    cells.set(node + owner, row);
+    cells.setByte(node + level, at);
+    cells.setInt(node + owner, row);
     cells.set(node + weight, itsWeight);
-    cells.set(node + tree, this.number);
-    if (!this.#isLot && at !== levels.GROUP) cells.set(node + cap, row);
+    cells.setInt(node + tree, this.number);
+    if (!this.#isLot && at !== levels.GROUP) cells.setInt(node + cap, row);
     return node;
   }
 
   #putInto(node: number, above: number, index: number): void {
     const { cells } = this.#grounds;
-    cells.set(node + parent, above);
-    cells.set(node + siblings, above + inside + index * siblingsFields.size);
+    cells.setInt(node + parent, above);
+    cells.setInt(node + siblings, above + inside + index * siblingsFields.size);
   }
 
   #tenantNode(tenant: number): number {
@@ -248,7 +249,7 @@ export class Tree {
     const node = this.#make(tenantNodeFields.size, levels.TENANT, tenant, this.#effectiveWeight(tenant));
     this.#putInto(node, this.#parentOf(tenant), 0);
     this.tenants.set(tenant, node);
-    this.#grounds.cells.add(tenant + nodes, 1);
+    this.#grounds.cells.addInt(tenant + nodes, 1);
     return node;
   }
 
@@ -261,7 +262,7 @@ export class Tree {
     const node = this.#make(nodeFields.size, levels.GROUP, group, cells.get(group + tenantFields.weight));
     this.#putInto(node, this.root, 0);
     this.groups.set(group, node);
-    cells.add(group + nodes, 1);
+    cells.addInt(group + nodes, 1);
     return node;
   }
 }

@@ -1,5 +1,5 @@
 import type { Cells } from './cells.ts';
-import { keyNodeFields, levels, nodeFields, siblingsFields, tenantNodeFields } from './layout.ts';
+import { intBytes, keyNodeFields, levels, nodeFields, siblingsFields, tenantNodeFields } from './layout.ts';
 import type { Siblings } from './siblings.ts';
 
 const { waiting, inFlight, servedTokens, arrival, parent, level, asking, inside, isParked } = nodeFields;
@@ -24,7 +24,7 @@ export class Walks {
   /** Whether something below a node could run, as far as its own cap does not hold it back. */
   hasAsking(node: number): boolean {
     const cells = this.#cells;
-    return cells.int(node + (cells.int(node + level) === isKey ? lanes : asking)) !== 0;
+    return cells.int(node + (cells.byte(node + level) === isKey ? lanes : asking)) !== 0;
   }
 
   /** Whose turn it is, of those inside of the highest priority that ask; 0 when none does. */
@@ -41,7 +41,7 @@ export class Walks {
   raise(from: number, first: 'new' | 'waited'): void {
     const cells = this.#cells;
     for (let node = from; cells.int(node + amongWhom) !== 0; node = cells.int(node + parent)) {
-      if (this.#siblings.isAsking(node) || cells.int(node + isParked) !== 0) return;
+      if (this.#siblings.isAsking(node) || cells.byte(node + isParked) !== 0) return;
       this.#siblings.join(node, first === 'new' && cells.int(node + waiting) === 1);
     }
   }
@@ -60,7 +60,7 @@ export class Walks {
     const cells = this.#cells;
     for (let node = from; node !== 0; node = cells.int(node + parent)) {
       const wasActive = this.#siblings.isActive(node);
-      cells.add(node + waiting, 1);
+      cells.addInt(node + waiting, 1);
       this.#changed(node, wasActive, true);
       if (cells.int(node + waiting) === 1) cells.set(node + arrival, arrivedAs);
     }
@@ -72,7 +72,7 @@ export class Walks {
     for (let node = from; node !== 0; ) {
       // A node may be gone when it is idle.
       const above = cells.int(node + parent);
-      cells.add(node + waiting, -1);
+      cells.addInt(node + waiting, -1);
       this.#changed(node, true, this.#siblings.isActive(node));
       node = above;
     }
@@ -85,8 +85,8 @@ export class Walks {
     for (let node = key; node !== 0; node = cells.int(node + parent)) {
       const isShared = cells.int(node + amongWhom) !== 0;
       if (isShared) siblings.select(node);
-      cells.add(node + waiting, -1);
-      cells.add(node + inFlight, 1);
+      cells.addInt(node + waiting, -1);
+      cells.addInt(node + inFlight, 1);
       cells.add(node + servedTokens, tokens);
       if (!isShared) return;
       siblings.charge(node, tokens);
@@ -99,7 +99,7 @@ export class Walks {
     const cells = this.#cells;
     for (let node = key; node !== 0; node = cells.int(node + parent)) {
       const wasActive = this.#siblings.isActive(node);
-      cells.add(node + inFlight, 1);
+      cells.addInt(node + inFlight, 1);
       cells.add(node + servedTokens, tokens);
       this.#changed(node, wasActive, true);
       if (cells.int(node + amongWhom) !== 0) this.#siblings.adopt(node, tokens);
@@ -111,7 +111,7 @@ export class Walks {
     const cells = this.#cells;
     for (let node = key; node !== 0; ) {
       const above = cells.int(node + parent);
-      cells.add(node + inFlight, -1);
+      cells.addInt(node + inFlight, -1);
       cells.add(node + servedTokens, difference);
       if (difference !== 0 && above !== 0) this.#siblings.correct(node, difference);
       this.#changed(node, true, this.#siblings.isActive(node));
@@ -126,7 +126,8 @@ export class Walks {
       const above = cells.int(node + parent);
       const wasActive = this.#siblings.isActive(node);
       const waited = cells.int(node + waiting) > 0;
-      for (const field of [waiting, inFlight, servedTokens]) cells.add(node + field, sign * cells.get(moved + field));
+      for (const field of [waiting, inFlight]) cells.addInt(node + field, sign * cells.int(moved + field));
+      cells.add(node + servedTokens, sign * cells.get(moved + servedTokens));
       if (!waited) cells.set(node + arrival, cells.get(moved + arrival));
       this.#changed(node, wasActive, this.#siblings.isActive(node));
       node = above;
@@ -135,7 +136,7 @@ export class Walks {
 
   /** How many of a tenant wait of one priority. */
   countQueued(tenant: number, priority: number, difference: 1 | -1): void {
-    this.#cells.add(tenant + queued + priority, difference);
+    this.#cells.addInt(tenant + queued + priority * intBytes, difference);
   }
 
   /** A node becomes one of those who share, or is none any more. */
@@ -147,7 +148,7 @@ export class Walks {
       if (isShared) this.#siblings.activate(node);
       return;
     }
-    const at = cells.int(node + level);
+    const at = cells.byte(node + level);
     if (at !== isKey) {
       this.#siblings.forgetAll(node + inside);
       if (at === isTenant) {
