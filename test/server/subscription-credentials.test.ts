@@ -1,5 +1,6 @@
 import { createClient as createSocketClient } from 'graphql-ws';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { decodeId, newId } from '../../src/graph/ids.ts';
 import { startTestApp } from '../testkit/app.ts';
 import { eventually } from '../testkit/eventually.ts';
 import { follow, runningSubscriptions, type Transport } from '../testkit/follow.ts';
@@ -187,6 +188,32 @@ describe.each(endings)('once its key $how', ({ key: more, end, closes, says }) =
     expect(await next).toMatchObject({ id: '1', type: 'next' });
     await going.close();
   });
+});
+
+it('a live snapshot is kept back from a credential that is being looked at, and from nobody else', async () => {
+  const [doubted, trusted] = [await newKey(), await newKey()];
+  const query = 'subscription { fairshareLive(minIntervalMs: 10000) { seq } }';
+  const follower = async (secret: string) => {
+    const socket = await Socket.accepted(app.app.url, { authorization: `Bearer ${secret}` });
+    socket.subscribe('1', query);
+    expect(await socket.message()).toMatchObject({ type: 'next' });
+    return socket;
+  };
+  const [ending, going] = [await follower(doubted.secret), await follower(trusted.secret)];
+  const { pool } = app.app.database;
+  const revoking = await pool.connect();
+  const id = decodeId('ApiKey', doubted.key.id);
+  await revoking.query('BEGIN; LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE');
+  await revoking.query('UPDATE api_key SET revoked_at = $2 WHERE id = $1', [id, app.clock.now()]);
+  // From here on it is in doubt, and what says whether it is good cannot be read.
+  app.app.events.deliverAhead([{ id: newId(), topic: 'ApiKey.changed', tenantId: null, payload: { id } }]);
+  app.clock.advance(10_000);
+  expect(await going.message()).toMatchObject({ type: 'next' });
+  await revoking.query('COMMIT');
+  revoking.release();
+  expect(await ending.closed).toEqual({ code: fatal, reason: 'The credential was revoked.' });
+  expect(ending.unread).toEqual([]);
+  await going.close();
 });
 
 describe('the reference client', () => {

@@ -85,6 +85,11 @@ export class Socket {
     this.send({ type: 'subscribe', id, payload: { query, variables, operationName } });
   }
 
+  /** The messages that came and were not asked for. */
+  get unread(): readonly Message[] {
+    return this.#received;
+  }
+
   /** The next message. Rejects when the socket closes instead. */
   async message(): Promise<Message> {
     const received = this.#received.shift();
