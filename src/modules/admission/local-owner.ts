@@ -301,8 +301,10 @@ export class LocalOwner implements AdmissionOwner {
 
   async #grant(attempt: Attempt, wish: Wish, reservation: Reservation, admission: Lease['admission']) {
     const { instanceId, store } = this.#parts;
+    // One that found a free slot did not wait for it, also when the clock went on while it was decided.
+    const grantedAt = admission === 'FAST' ? attempt.queuedAt : this.#now;
     const held: Held = {
-      row: leaseRow(attempt, { instanceId, wish, reservation, admission, grantedAt: this.#now }),
+      row: leaseRow(attempt, { instanceId, wish, reservation, admission, grantedAt }),
       reservation,
       userExternalId: attempt.call.userExternalId,
     };

@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
@@ -297,6 +297,22 @@ describe('a gateway', () => {
     app.clock.advance(silenceSeconds * 1_000 + 2);
     await eventually(async () => expect(await gate.leaseIds()).toEqual([]));
     await eventually(async () => expect(await recordsOf(lease.id)).toMatchObject([{ settlement: 'UNSETTLED' }]));
+  });
+});
+
+describe('a free slot', () => {
+  it('is got without a wait, also while the clock goes on', async () => {
+    const { keyId } = await callerOf(seed);
+    const now = app.clock.now().getTime();
+    let looks = 0;
+    const looking = vi.spyOn(app.clock, 'now').mockImplementation(() => {
+      looks += 1;
+      return new Date(now + looks);
+    });
+    const lease = await gate.admit({ keyId });
+    looking.mockRestore();
+    expect(lease).toMatchObject({ admission: 'FAST', queueWaitMs: 0 });
+    expect(await gate.settle(lease.id)).toMatchObject({ usageRecord: { admission: 'FAST', queueWaitMs: 0 } });
   });
 });
 
