@@ -1,4 +1,4 @@
-import type { InputFieldMap, ObjectRef } from '@pothos/core';
+import type { InputFieldMap, ObjectFieldsShape, ObjectRef } from '@pothos/core';
 import { z } from 'zod';
 import { builder, type GraphSchemaTypes } from '../../graph/builder.ts';
 import type { InputFieldsBuilder, RuntimeScope } from '../../graph/commands/definition.ts';
@@ -8,7 +8,7 @@ import type { Services } from '../../graph/context.ts';
 import { errorValue, UserErrorInterface } from '../../graph/error-types.ts';
 import { UserError, ValidationError } from '../../graph/errors.ts';
 import { UsageRecord } from '../usage/schema.ts';
-import { CancellationEnum } from './commands.ts';
+import { admit, CancellationEnum, nearestLimitsOf, remainingOptions } from './commands.ts';
 import {
   admitRequestRules,
   batchMax,
@@ -18,6 +18,7 @@ import {
   settleRequestRules,
 } from './input.ts';
 import { admitFields, cancelFields, renewFields, settleFields } from './inputs.ts';
+import { LimitUse } from './limit-schema.ts';
 import { Lease } from './schema.ts';
 
 /** What became of one item: its answer or its error. */
@@ -44,11 +45,13 @@ interface BatchDefinition<Input, Answer> {
     readonly description: string;
     readonly of: (answer: Answer) => unknown;
   };
+  /** What else there is to say of an answer. */
+  readonly more?: ObjectFieldsShape<GraphSchemaTypes, Item<Answer>>;
 }
 
 /** The form of a command that takes many: items are carried out side by side and answered one by one. */
 function batchCommand<Input, Answer>(definition: BatchDefinition<Input, Answer>): void {
-  const { name, description, list, itemName, itemDescription, fields, rules, run, abandon, answer } = definition;
+  const { name, description, list, itemName, itemDescription, fields, rules, run, abandon, answer, more } = definition;
   const itemInput = builder.inputType(`${itemName}Input`, { description: itemDescription, fields });
   const itemType = builder.objectRef<Item<Answer>>(`${itemName}Result`).implement({
     description: 'What became of one of many: either it was carried out, or it was refused.',
@@ -60,6 +63,7 @@ function batchCommand<Input, Answer>(definition: BatchDefinition<Input, Answer>)
         description: `${answer.description} Null: it was refused.`,
         resolve: (item) => (item.answer === null ? null : (answer.of(item.answer) as object)),
       }),
+      ...more?.(t),
       error: t.field({
         type: UserErrorInterface,
         nullable: true,
@@ -115,12 +119,7 @@ function within({ issues }: ValidationError, list: string, index: number): Valid
   return new ValidationError([first, ...more]);
 }
 
-const leaseAnswer = {
-  name: 'lease',
-  type: Lease,
-  description: 'The slot.',
-  of: (lease: unknown) => lease,
-};
+const leaseAnswer = { name: 'lease', type: Lease, description: 'The slot.' } as const;
 
 batchCommand({
   name: 'admitRequests',
@@ -131,9 +130,21 @@ batchCommand({
   itemDescription: 'A request that wants a slot.',
   fields: admitFields,
   rules: admitRequestRules,
-  run: ({ admission }, { principal, connection }, input) => admission.admit(principal, input, connection?.closed),
-  abandon: ({ admission }, { principal }, leases) => admission.abandon(principal, leases),
-  answer: leaseAnswer,
+  run: admit,
+  abandon: ({ admission }, { principal }, admitted) =>
+    admission.abandon(
+      principal,
+      admitted.map(({ lease }) => lease),
+    ),
+  answer: { ...leaseAnswer, of: ({ lease }) => lease },
+  more: (t) => ({
+    remaining: t.field({
+      ...remainingOptions,
+      type: [LimitUse],
+      description: `${remainingOptions.description} So it is when the request was refused.`,
+      resolve: ({ answer }, _args, context) => answer && nearestLimitsOf(answer, context),
+    }),
+  }),
 });
 
 batchCommand({
@@ -145,7 +156,7 @@ batchCommand({
   fields: renewFields,
   rules: renewLeaseRules,
   run: ({ admission }, { principal }, input) => admission.renew(principal, input),
-  answer: leaseAnswer,
+  answer: { ...leaseAnswer, of: (lease) => lease },
 });
 
 batchCommand({

@@ -1,13 +1,21 @@
 import { builder } from '../../graph/builder.ts';
+import type { RuntimeScope } from '../../graph/commands/definition.ts';
 import { runtimeCommand } from '../../graph/commands/runtime-command.ts';
+import type { GraphContext, Services } from '../../graph/context.ts';
 import { enumValues } from '../../graph/enums.ts';
 import { InvalidStateError, NotFoundError } from '../../graph/errors.ts';
 import { UsageAdmissionEnum, UsageRecord } from '../usage/schema.ts';
 import { AdmissionRefusedError, AdmissionUnavailableError } from './errors.ts';
-import { admitRequestRules, cancelRequestRules, renewLeaseRules, settleRequestRules } from './input.ts';
+import {
+  type AdmitRequest,
+  admitRequestRules,
+  cancelRequestRules,
+  renewLeaseRules,
+  settleRequestRules,
+} from './input.ts';
 import { admitFields, cancelFields, renewFields, settleFields } from './inputs.ts';
 import { LimitUse } from './limit-schema.ts';
-import { cancellations } from './owner.ts';
+import { cancellations, type LeaseView } from './owner.ts';
 import { Lease } from './schema.ts';
 
 const scopes = [['requests:admit']] as const;
@@ -17,6 +25,32 @@ export const CancellationEnum = builder.enumType('RequestCancellation', {
   values: enumValues(cancellations),
 });
 
+/** What a request was admitted with, and what was said of whom it is for. */
+export interface Admitted {
+  readonly lease: LeaseView;
+  readonly userExternalId: string | null;
+}
+
+export const admit = async (
+  { admission }: Services,
+  { principal, connection }: RuntimeScope,
+  input: AdmitRequest,
+): Promise<Admitted> => ({
+  lease: await admission.admit(principal, input, connection?.closed),
+  userExternalId: input.userExternalId ?? null,
+});
+
+export const nearestLimitsOf = ({ lease, userExternalId }: Admitted, { services }: Pick<GraphContext, 'services'>) =>
+  services.admission.explanations.nearestLimits({ keyId: lease.keyId, userExternalId });
+
+/** The options of the field that shows them. */
+export const remainingOptions = {
+  nullable: true,
+  description:
+    'What is left with this request: of each limit that anybody sets whom it is for, the layer with the least left. Gateways make their X-RateLimit headers of it: of REQUESTS_PER_MINUTE and TOKENS_PER_MINUTE, `limit`, `remaining`, and `resetAt` less the time of now. Looked up when it is selected; null: it could not be at the moment.',
+  complexity: { field: 1, multiplier: 1 },
+} as const;
+
 runtimeCommand({
   name: 'admitRequest',
   description:
@@ -25,10 +59,7 @@ runtimeCommand({
   input: admitRequestRules,
   fields: admitFields,
   errors: [AdmissionRefusedError, NotFoundError, AdmissionUnavailableError],
-  run: async ({ admission }, { principal, connection }, input) => ({
-    lease: await admission.admit(principal, input, connection?.closed),
-    userExternalId: input.userExternalId ?? null,
-  }),
+  run: admit,
   payload: (t) => ({
     lease: t.expose('lease', { type: Lease, description: 'The slot. Settle it when the request has ended.' }),
     queueWaitMs: t.int({
@@ -41,13 +72,9 @@ runtimeCommand({
       resolve: ({ lease }) => lease.admission,
     }),
     remaining: t.field({
+      ...remainingOptions,
       type: [LimitUse],
-      nullable: true,
-      description:
-        'What is left with this request: of each limit that anybody sets whom it is for, the layer with the least left. Gateways make their X-RateLimit headers of it: of REQUESTS_PER_MINUTE and TOKENS_PER_MINUTE, `limit`, `remaining`, and `resetAt` less the time of now. Looked up when it is selected; null: it could not be at the moment.',
-      complexity: { field: 1, multiplier: 1 },
-      resolve: ({ lease, userExternalId }, _args, { services }) =>
-        services.admission.explanations.nearestLimits({ keyId: lease.keyId, userExternalId }),
+      resolve: (admitted, _args, context) => nearestLimitsOf(admitted, context),
     }),
   }),
 });

@@ -273,6 +273,22 @@ it('whoever is admitted is told of each limit the layer with the least left, if 
       }
     }
   `);
+  const many = graphql(`
+    mutation TestRemainingOfMany($input: AdmitRequestsInput!) {
+      admitRequests(input: $input) {
+        ... on AdmitRequestsPayload {
+          results {
+            lease {
+              id
+            }
+            remaining {
+              ...TestLimitUse
+            }
+          }
+        }
+      }
+    }
+  `);
   const { id: tenantId } = await seed.tenant({ limits: { requestsPerMinute: 8, tokensPerMinute: 100 } });
   const team = await seed.team({ tenantId, limits: { requestsPerMinute: 6 }, userSharePercent: 50 });
   const { id: userId, externalId } = await seed.user({ tenantId, teamId: team.id });
@@ -304,6 +320,18 @@ it('whoever is admitted is told of each limit the layer with the least left, if 
         remaining: '60',
         resetAt,
       },
+    ],
+  });
+  // Of many, each is told: what is left with all of those that were admitted.
+  const { admitRequests } = await app.operator.run(many, { input: { requests: [input, input] } });
+  const left = [
+    { owner: { type: 'TEAM_USER_SHARE' }, used: '2', remaining: '1' },
+    { owner: { type: 'TENANT' }, name: 'TOKENS_PER_MINUTE', used: '80', remaining: '20' },
+  ];
+  expect(admitRequests).toMatchObject({
+    results: [
+      { lease: { id: expect.any(String) }, remaining: left },
+      { lease: null, remaining: null },
     ],
   });
 });
