@@ -32,6 +32,13 @@ const tenantFenceStatement = {
   text: "SELECT WHERE set_config('fairlead.tenant_id', $1, true) IS NULL",
 };
 
+/** The policies read all settings, which a session knows from when they were set first. */
+const preparation = `
+  PREPARE "${fenceStatement.name}" AS ${fenceStatement.text};
+  PREPARE "${tenantFenceStatement.name}" AS ${tenantFenceStatement.text};
+  EXECUTE "${fenceStatement.name}" ('', '', '')
+`;
+
 /** The statement that sets a fence up, with its values. */
 interface Setup {
   readonly name: string;
@@ -60,12 +67,12 @@ export class FencedConnections {
   readonly #names: Pick<StatementNames, 'of'>;
 
   constructor(config: PoolConfig, names: Pick<StatementNames, 'of'>) {
-    this.pool = new Pool({ ...config, options: `${config.options ?? ''} -c role=${fencedRole}` });
     this.#names = names;
-    // Sent before anything else. Where it fails, so does all that comes after it.
-    this.pool.on('connect', (client) => {
-      client.query({ ...fenceStatement, values: ['', '', ''] }).catch(() => undefined);
-      client.query({ ...tenantFenceStatement, values: [''] }).catch(() => undefined);
+    this.pool = new Pool({
+      ...config,
+      options: `${config.options ?? ''} -c role=${fencedRole}`,
+      // Whoever wanted the connection is given it after that.
+      onConnect: (client) => client.query(preparation),
     });
   }
 

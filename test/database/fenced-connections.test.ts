@@ -12,6 +12,10 @@ import { Seed } from '../testkit/seed.ts';
 
 const { sql } = Prisma;
 
+// The driver says so once in a process.
+const warnings: string[] = [];
+process.on('warning', ({ message }) => warnings.push(message));
+
 // One connection of each pool: whatever a request leaves on it, the next one finds.
 const test = await startTestApp({ environment: { DATABASE_POOL_SIZE: '1' } });
 const { database } = test.app;
@@ -52,6 +56,13 @@ const happenings = {
 } as const;
 
 describe('a connection behind a fence', () => {
+  it('is ready before anybody is given it, and is sent one thing after the other', async () => {
+    const fenced = connections(4);
+    const fences = Array.from({ length: 12 }, () => fenceOf(newId()));
+    expect(await Promise.all(fences.map((fence) => whereabouts(fenced.behind(fence))))).toEqual(fences.map(expected));
+    expect(warnings.filter((message) => message.includes('client.query()'))).toEqual([]);
+  });
+
   it('is never used behind another, whatever many tenants send at the same time and however it ends', async () => {
     const tenants = Array.from({ length: 8 }, newId);
     const [productId, userId] = [newId(), newId()];
