@@ -63,6 +63,16 @@ export class Counters {
     return this.#writing !== undefined;
   }
 
+  /** Whether all that was counted is written. */
+  get isWritten(): boolean {
+    return !this.isWriting && this.#parts.ledger.changedCount === 0;
+  }
+
+  /** Whether there is nothing that could be forgotten. */
+  get isEmpty(): boolean {
+    return this.#parts.ledger.size === 0;
+  }
+
   /** Writes what has changed. What could not be written is written the next time. */
   async flush(): Promise<void> {
     await this.#writing;

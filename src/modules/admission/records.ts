@@ -7,7 +7,7 @@ import type { LateFigures } from './rows.ts';
 import type { AdmissionStore } from './store.ts';
 
 interface Parts {
-  readonly store: AdmissionStore;
+  readonly store: Pick<AdmissionStore, 'settle' | 'release' | 'correct'>;
   readonly database: Database;
   readonly log: Logger;
 }
@@ -19,12 +19,16 @@ interface Pending {
 
 const { sql } = Prisma;
 
+const retryAfterMs = 250;
+
 /** What is kept of leases that have ended: what could not be written waits, and is tried again until it is. */
 export class Records {
   readonly #parts: Parts;
   readonly #pending = new Map<string, Pending>();
   /** Of leases that used nothing, those whose rows are still to be removed. */
   readonly #releases = new Map<string, Promise<void> | undefined>();
+  #retrying: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -51,7 +55,10 @@ export class Records {
     this.#releases.set(leaseId, removing);
     removing.then(
       () => this.#releases.delete(leaseId),
-      () => this.#releases.set(leaseId, undefined),
+      () => {
+        this.#releases.set(leaseId, undefined);
+        this.#retryLater();
+      },
     );
     return removing;
   }
@@ -70,6 +77,12 @@ export class Records {
 
   correct(figures: LateFigures): Promise<Settled | undefined> {
     return this.#parts.store.correct(figures);
+  }
+
+  /** Tries nothing again from now on. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#retrying);
   }
 
   /** Tries again what could not be written. */
@@ -93,6 +106,14 @@ export class Records {
     });
   }
 
+  #retryLater(): void {
+    if (this.#isClosed) return;
+    this.#retrying ??= setTimeout(() => {
+      this.#retrying = undefined;
+      this.retry();
+    }, retryAfterMs).unref();
+  }
+
   #write(pending: Pending): Promise<Settled> {
     const { record } = pending;
     const writing = this.#parts.store.settle(record);
@@ -101,6 +122,7 @@ export class Records {
       () => this.#pending.delete(record.id),
       () => {
         pending.writing = undefined;
+        this.#retryLater();
       },
     );
     return writing;

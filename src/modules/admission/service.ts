@@ -29,9 +29,6 @@ interface Parts extends DecidersParts {
   readonly heartbeats: GatewayHeartbeats;
 }
 
-/** Ten times this for all that was counted, and ten more for what was counted just after such a round began. */
-const keepEveryMs = 50;
-const tidyEveryMs = 250;
 const forgetEveryMs = 600_000;
 
 /** The UUID of a lease; nothing when a gateway names what is none. */
@@ -52,7 +49,7 @@ export class AdmissionService {
   readonly #deciders: Deciders;
   readonly #changes: ReturnType<typeof followChanges>;
   readonly #stopListening: readonly (() => void)[];
-  #turns: readonly NodeJS.Timeout[] = [];
+  #forgetting: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -75,11 +72,7 @@ export class AdmissionService {
 
   /** Fulfilled when this process decides, or knows that another one does. */
   async start(): Promise<void> {
-    this.#turns = [
-      setInterval(() => void this.#deciders.term?.keep(), keepEveryMs).unref(),
-      setInterval(() => this.#deciders.term?.tidy(), tidyEveryMs).unref(),
-      setInterval(() => this.#deciders.local?.review.forgetIdle(), forgetEveryMs).unref(),
-    ];
+    this.#forgetting = setInterval(() => this.#deciders.local?.review.forgetIdle(), forgetEveryMs).unref();
     await this.#deciders.start();
   }
 
@@ -100,7 +93,7 @@ export class AdmissionService {
 
   async close(): Promise<void> {
     await this.drain();
-    for (const turn of this.#turns) clearInterval(turn);
+    clearInterval(this.#forgetting);
     for (const stop of this.#stopListening) stop();
     await this.#deciders.close();
   }

@@ -8,10 +8,15 @@ import type { Pace } from '../gateways/heartbeats.ts';
 import type { KeyDirectory } from '../keys/directory.ts';
 import type { Activity } from './activity.ts';
 import { Catalog } from './catalog.ts';
+import type { Counters } from './counters.ts';
 import type { LocalOwner } from './local-owner.ts';
 import { Silence } from './silence.ts';
 import type { AdmissionStore, Epoch } from './store.ts';
 import { takeOver } from './takeover.ts';
+
+/** Ten times this for all that was counted, and ten more for what was counted just after such a round began. */
+const keepEveryMs = 50;
+const sweepEveryMs = 250;
 
 export interface TermParts {
   readonly instanceId: string;
@@ -37,6 +42,9 @@ export class Term {
   #owner: LocalOwner | undefined;
   #isOver = false;
   #isDraining = false;
+  /** Running for as long as there is something to do: a server that nobody asks is to sleep. */
+  #keeping: NodeJS.Timeout | undefined;
+  #sweeping: NodeJS.Timeout | undefined;
 
   constructor(parts: TermParts, epoch: Epoch) {
     this.#parts = parts;
@@ -73,6 +81,8 @@ export class Term {
       return;
     }
     this.#owner = owner;
+    owner.ledger.whenChanged(() => this.#keepOn());
+    this.#keepOn();
     this.#silence.watch();
     if (this.#isDraining) owner.stop();
     this.#parts.activity.changed();
@@ -90,31 +100,42 @@ export class Term {
     await this.#owner?.counters.flush();
   }
 
-  /** Writes a part of what was counted. */
-  async keep(): Promise<void> {
-    await this.#owner?.counters.writePart();
-  }
-
-  /** Tries again what could not be written, and forgets what counts for nothing any more. */
-  tidy(): void {
-    const owner = this.#owner;
-    if (owner === undefined) return;
-    owner.records.retry();
-    owner.counters.sweep(this.#parts.clock.now().getTime()).catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, 'counters that count for nothing any more could not be removed');
-    });
-  }
-
   /** Decides nothing any more. What waits is to be asked for again, of whoever decides now. */
   async end(): Promise<void> {
     this.#isOver = true;
     const owner = this.#owner;
     this.#owner = undefined;
+    clearInterval(this.#keeping);
+    clearInterval(this.#sweeping);
+    owner?.records.close();
     this.#silence.close();
     owner?.stop();
     owner?.slots.close();
     this.#catalog.close();
     this.#parts.activity.changed();
     await this.#store.close();
+  }
+
+  /** Writes what is counted part by part, until all is written, and forgets counters that count for nothing any more. */
+  #keepOn(): void {
+    if (this.#isOver) return;
+    this.#keeping ??= setInterval(() => {
+      const counters = this.#owner?.counters;
+      if (counters !== undefined && !counters.isWritten) return void counters.writePart();
+      clearInterval(this.#keeping);
+      this.#keeping = undefined;
+    }, keepEveryMs).unref();
+    this.#sweeping ??= setInterval(() => {
+      const counters = this.#owner?.counters;
+      if (counters !== undefined && !counters.isEmpty) return this.#sweep(counters);
+      clearInterval(this.#sweeping);
+      this.#sweeping = undefined;
+    }, sweepEveryMs).unref();
+  }
+
+  #sweep(counters: Counters): void {
+    counters.sweep(this.#parts.clock.now().getTime()).catch((error: unknown) => {
+      this.#parts.log.warn({ err: error }, 'counters that count for nothing any more could not be removed');
+    });
   }
 }

@@ -41,6 +41,8 @@ export class RejectionLog {
   #counts = new Map<string, Rejection>();
   #addresses = { minuteMs: 0, known: new Set<string>() };
   #stop: (() => void) | undefined;
+  /** The last minute that was looked for to be moved: no row of it can come any more. */
+  #sealedMinute = Number.NEGATIVE_INFINITY;
 
   constructor(parts: { database: Database; audit: AuditRecorder; clock: Clock; log: Logger }) {
     this.#database = parts.database;
@@ -100,7 +102,11 @@ export class RejectionLog {
       this.#takeBack(counts);
       throw error;
     }
-    while (await this.#seal());
+    // Once a minute, and not with every flush: a server that nobody tries is to have nothing to do.
+    const minute = this.#newestToSeal();
+    if (minute === this.#sealedMinute) return;
+    while (await this.#seal(minute));
+    this.#sealedMinute = minute;
   }
 
   async #flushOrLog(): Promise<void> {
@@ -142,9 +148,15 @@ export class RejectionLog {
     }
   }
 
-  /** Moves some counts of minutes that are over to the audit log; says whether there may be more. */
-  async #seal(): Promise<boolean> {
-    const over = new Date(this.#clock.now().getTime() - minuteMs - sealAfterMs).toISOString();
+  /** The last minute whose counts are complete. */
+  #newestToSeal(): number {
+    const over = this.#clock.now().getTime() - minuteMs - sealAfterMs;
+    return over - (over % minuteMs);
+  }
+
+  /** Moves some counts of minutes up to this one to the audit log; says whether there may be more. */
+  async #seal(minute: number): Promise<boolean> {
+    const over = new Date(minute).toISOString();
     return this.#database.transaction(async (transaction) => {
       // Those that another process is moving are left to it.
       const sealed = await transaction.prisma.$queryRaw<Rejection[]>`

@@ -193,6 +193,21 @@ describe('counting', () => {
     expect(await rowsOf('2001:db8::ffff')).toMatchObject([{ attempts: 1 }]);
   });
 
+  it('looks for minutes that are over once in each, and asks nothing of the database while nobody is rejected', async () => {
+    const clock = new TestClock('2026-04-03T08:00:30.000Z');
+    let looks = 0;
+    const transaction: Database['transaction'] = (work) => {
+      looks += 1;
+      return database.transaction(work);
+    };
+    const log = startLog(clock, { transaction });
+    for (let second = 0; second < 120; second += 1) {
+      await log.flush();
+      clock.advance(1_000);
+    }
+    expect(looks).toBe(3);
+  });
+
   it('cuts what is no address, so that it can be stored', async () => {
     const clock = new TestClock('2026-04-02T08:00:00.000Z');
     const log = startLog(clock);

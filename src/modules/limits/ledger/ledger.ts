@@ -56,6 +56,7 @@ export class Ledger {
   readonly #owners = new Map<string, OwnerCounters>();
   readonly #changed = new Set<OwnerCounters>();
   #sweeping: Iterator<OwnerCounters> | undefined;
+  #onChanged: () => void = () => undefined;
 
   /** How many owners have counters. */
   get size(): number {
@@ -102,7 +103,7 @@ export class Ledger {
       if (!hasLimits(limits)) continue;
       const counters = this.#hold(key);
       taken.push(take(counters, limits, stack.timeZone, request, now));
-      this.#changed.add(counters);
+      this.#touch(counters);
     }
     const { requests, tokens, costNanoUsd } = request;
     return { admitted: true, reservation: { requests, tokens, costNanoUsd, timeZone: stack.timeZone, taken } };
@@ -171,7 +172,7 @@ export class Ledger {
       counters.budget = Tally.of(budget.period, timeZone, now);
       counters.budget.add(used.tokens, used.costNanoUsd);
     }
-    if (used.tokens > 0 || used.costNanoUsd > 0n) this.#changed.add(counters);
+    if (used.tokens > 0 || used.costNanoUsd > 0n) this.#touch(counters);
   }
 
   /** A ledger of its own with what these layers have, in which that can be tried out which this one is not to know. */
@@ -182,6 +183,11 @@ export class Ledger {
       if (counters !== undefined) copy.restore({ key, state: serialiseCounters(counters) });
     }
     return copy;
+  }
+
+  /** Calls back whenever a counter changes while there is none that `takeChanged` did not give. */
+  whenChanged(onChanged: () => void): void {
+    this.#onChanged = onChanged;
   }
 
   /** How many counters changed since `takeChanged` gave them. */
@@ -204,7 +210,7 @@ export class Ledger {
   putBackChanged(keys: Iterable<string>): void {
     for (const key of keys) {
       const counters = this.#owners.get(key);
-      if (counters !== undefined) this.#changed.add(counters);
+      if (counters !== undefined) this.#touch(counters);
     }
   }
 
@@ -250,6 +256,12 @@ export class Ledger {
     return forgotten;
   }
 
+  #touch(counters: OwnerCounters): void {
+    const isFirst = this.#changed.size === 0;
+    this.#changed.add(counters);
+    if (isFirst) this.#onChanged();
+  }
+
   #hold(key: string): OwnerCounters {
     const known = this.#owners.get(key);
     if (known !== undefined) return known;
@@ -279,7 +291,7 @@ export class Ledger {
       if (counters === undefined) continue;
       if (gives) giveBack(counters, taken, unused, now);
       if (owes) owe(counters, taken, overrun, reservation.timeZone, now);
-      this.#changed.add(counters);
+      this.#touch(counters);
     }
   }
 }
