@@ -32,6 +32,7 @@ import { EngineAdmissionService } from './modules/engines/admission.ts';
 import { ProductMeter } from './modules/engines/meter.ts';
 import { EngineService } from './modules/engines/service.ts';
 import { FairshareGroupService } from './modules/fairshare-groups/service.ts';
+import { forgetGateways } from './modules/gateways/forgetting.ts';
 import { GatewayHeartbeats } from './modules/gateways/heartbeats.ts';
 import { GatewayService } from './modules/gateways/service.ts';
 import { keysOf } from './modules/keys/children.ts';
@@ -123,7 +124,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     const events = new EventBus(database, log);
     await events.start();
     closers.push(() => events.close());
-    closers.push(startHousekeeping(database, () => clock.now(), log));
+    closers.push(startHousekeeping(database, () => clock.now(), log, [forgetGateways]));
 
     const fairshareGroups = new FairshareGroupService(database);
     const tenants = new TenantService(database, fairshareGroups);

@@ -2,7 +2,6 @@ import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
 import { clean, startHousekeeping } from '../../src/database/housekeeping.ts';
 import { newId } from '../../src/graph/ids.ts';
-import { leaseRow, recordOf } from '../testkit/admission.ts';
 import { startTestApp } from '../testkit/app.ts';
 
 const { app, clock } = await startTestApp();
@@ -65,34 +64,6 @@ describe('housekeeping', () => {
     expect([await countOf('rejected_attempt'), await countOf('audit_entry'), await countOf('fairshare_group')]).toEqual(
       [1, 1, 1],
     );
-  });
-
-  it('forgets a gateway thirty days after it has left, and nothing of what it ran', async () => {
-    const dayMs = daySeconds * 1_000;
-    const gateway = (name: string, leftDaysAgo: number | null) => {
-      const ago = (days: number) => new Date(clock.now().getTime() - days * dayMs);
-      const at = ago(100);
-      return {
-        id: newId(),
-        name,
-        nameFolded: name,
-        registeredById: 'test',
-        registeredByName: 'test',
-        registeredAt: at,
-        lastHeartbeatAt: at,
-        leftAt: leftDaysAgo === null ? null : ago(leftDaysAgo),
-        updatedAt: at,
-      };
-    };
-    const long = gateway('left long ago', 30.01);
-    await database.prisma.gateway.createMany({
-      data: [long, gateway('left lately', 29.99), gateway('never left', null)],
-    });
-    await database.prisma.usageRecord.create({ data: recordOf(leaseRow({ gatewayId: long.id })) });
-    await clean(database, clock.now());
-    const left = await database.prisma.gateway.findMany({ orderBy: { name: 'asc' }, select: { name: true } });
-    expect(left.map(({ name }) => name)).toEqual(['left lately', 'never left']);
-    expect(await database.prisma.usageRecord.count({ where: { gatewayId: long.id } })).toBe(1);
   });
 
   it('is done at the start, and has ended when it is told to end', async () => {

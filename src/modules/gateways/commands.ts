@@ -48,7 +48,7 @@ command({
 runtimeCommand({
   name: 'gatewayHeartbeat',
   description:
-    'Tells that a gateway is there, and what it runs. Only the credential that registered the gateway can. It is seen by everybody within about a second; the audit log does not have it.',
+    'Tells that a gateway is there, and what it runs. Only the credential that registered the gateway can. It is seen by everybody within about a second; the audit log does not have it. A gateway that was silent for 30 days is forgotten, and its heartbeat is NOT_FOUND: register it again.',
   scopes: [['gateways:report']],
   input: gatewayHeartbeatRules,
   fields: (t) => ({

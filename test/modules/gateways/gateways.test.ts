@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { decodeId } from '../../../src/graph/ids.ts';
+import { forgetGateways } from '../../../src/modules/gateways/forgetting.ts';
 import type { AcceptedHeartbeat } from '../../../src/modules/gateways/heartbeats.ts';
+import { leaseRow, recordOf } from '../../testkit/admission.ts';
 import { startTestApp, type TestApp } from '../../testkit/app.ts';
 import { expectNoFailures } from '../../testkit/bad-input.ts';
 import type { Client } from '../../testkit/client.ts';
@@ -312,6 +314,44 @@ describe('deregistering', () => {
     const ofDeployment = await newGateway();
     expect((await run(app.withScopes('gateways:write', 'gateways:read'), ofDeployment.id)).code).toBeUndefined();
     expect((await gatewayOf(ofDeployment.id)).status).toBe('LEFT');
+  });
+});
+
+describe('a gateway that is not there', () => {
+  const days = (count: number) => count * 24 * 60 * 60 * 1_000;
+  /** As the next turn would, so much later. */
+  const forget = (afterMs: number) => forgetGateways(app.app.database, new Date(clock.now().getTime() + afterMs));
+  const exists = async (id: string) => (await operator.run(oneGateway, { id })).gateway !== null;
+
+  it('is forgotten thirty days after it has left, and nothing of what it ran', async () => {
+    const { id } = await newGateway();
+    const { prisma } = app.app.database;
+    await prisma.usageRecord.create({ data: recordOf(leaseRow({ gatewayId: decodeId('Gateway', id) })) });
+    await seed.run('deregisterGateway', { gatewayId: id });
+    await forget(days(30));
+    expect(await exists(id)).toBe(true);
+    await forget(days(30) + 1);
+    expect(await exists(id)).toBe(false);
+    expect(await prisma.usageRecord.count({ where: { gatewayId: decodeId('Gateway', id) } })).toBe(1);
+  });
+
+  it('and never said that it leaves is forgotten thirty days after it was heard of last; then its heartbeat finds none, and it registers again', async () => {
+    const { id, name, client } = await newGateway();
+    clock.advance(5_000);
+    expect(await beat(client, id)).toHaveProperty('receivedAt');
+    await written(app);
+    await forget(days(30));
+    expect(await exists(id)).toBe(true);
+    expect(await beat(client, id)).toHaveProperty('receivedAt');
+    await forget(days(30) + 1);
+    expect(await exists(id)).toBe(false);
+    // Also where it was remembered whose it is.
+    await eventually(async () =>
+      expect(await beat(client, id)).toMatchObject({ code: 'NOT_FOUND', path: ['gatewayId'] }),
+    );
+    const again = await register(client, { name });
+    expect(again.gateway).toMatchObject({ name, status: 'ALIVE' });
+    expect(again.gateway).not.toMatchObject({ id });
   });
 });
 
