@@ -73,6 +73,7 @@ export class Run {
     this.#ends = ends;
   }
 
+  /** Looks at all that wait, and has at least half as many that were removed since the last time to pay for it. */
   #closeGaps(): void {
     let place = 0;
     for (let index = this.#firstPlace; index < this.#endPlace; index += 1) {
