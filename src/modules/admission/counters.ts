@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../../database/database.ts';
 import type { Layer, LayerStack } from '../limits/ledger/layers.ts';
 import type { Ledger, UnknownUse } from '../limits/ledger/ledger.ts';
+import { withoutOwner } from './counted-owners.ts';
 import { usedSince } from './recount.ts';
 import type { AdmissionStore } from './store.ts';
 
@@ -106,6 +107,20 @@ export class Counters {
     await database.prisma.limitCounter.deleteMany({
       where: { key: { in: forgotten }, expiresAt: { lte: new Date(now) } },
     });
+  }
+
+  /**
+   * Forgets counters without an end whose owner was deleted, here and where they are kept. Looks at a part of all, from
+   * where the last call stopped. What a request of theirs that still runs makes anew is found the next time.
+   */
+  async forgetGone(): Promise<void> {
+    const { database, ledger } = this.#parts;
+    const gone = await withoutOwner(database, ledger.endless());
+    if (gone.length === 0) return;
+    // What is being written would be there again.
+    await this.#writing;
+    for (const key of gone) ledger.forget(key);
+    await database.prisma.limitCounter.deleteMany({ where: { key: { in: gone } } });
   }
 
   #write(atMost: number): Promise<void> {

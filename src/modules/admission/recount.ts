@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
-import type { Layer } from '../limits/ledger/layers.ts';
 import type { Reservation, Taken } from '../limits/ledger/reservation.ts';
+import { type CountedOwner, countedOwner } from './counted-owners.ts';
 import type { CounterRow } from './rows.ts';
 
 const { sql } = Prisma;
@@ -12,10 +12,8 @@ interface Used {
   readonly costNanoUsd: bigint;
 }
 
-type Owner = Layer['owner'];
-
 /** What somebody has used since a time, by the records. */
-export async function usedSince({ prisma }: Database, owner: Owner, since: number): Promise<Used> {
+export async function usedSince({ prisma }: Database, owner: CountedOwner, since: number): Promise<Used> {
   const [used] = await prisma.$queryRaw<{ tokens: bigint; costNanoUsd: bigint }[]>`
     SELECT
       coalesce(
@@ -30,7 +28,7 @@ export async function usedSince({ prisma }: Database, owner: Owner, since: numbe
   return { tokens: Math.min(Number(used.tokens), Number.MAX_SAFE_INTEGER), costNanoUsd: used.costNanoUsd };
 }
 
-function conditionOf(owner: Owner): Prisma.Sql {
+function conditionOf(owner: CountedOwner): Prisma.Sql {
   switch (owner.type) {
     case 'KEY':
       return sql`key_id = ${owner.id}::uuid`;
@@ -65,7 +63,7 @@ export async function recounted(
   return Promise.all(
     counters.map(async (counter) => {
       const { key } = counter;
-      const owner = outdated.has(key) ? ownerOf(key) : undefined;
+      const owner = outdated.has(key) ? countedOwner(key) : undefined;
       if (owner === undefined) return counter;
       const { data: state } = countedState.safeParse(counter.state);
       // What cannot be read is said where it is restored.
@@ -105,22 +103,4 @@ async function outdatedCounters({ prisma }: Database): Promise<ReadonlySet<strin
     WHERE owners.used_at > counter.updated_at - interval '1 second'
   `;
   return new Set(rows.map(({ key }) => key));
-}
-
-/** Whose counters have this name. */
-function ownerOf(key: string): Owner | undefined {
-  const [type, id, userId] = key.split(':');
-  if (id === undefined) return undefined;
-  switch (type) {
-    case 'KEY':
-    case 'USER':
-    case 'TEAM':
-    case 'PRODUCT':
-    case 'TENANT':
-      return { type, id };
-    case 'TEAM_USER_SHARE':
-      return userId === undefined ? undefined : { type, teamId: id, userId };
-    default:
-      return undefined;
-  }
 }

@@ -30,6 +30,7 @@ interface Parts extends DecidersParts {
 }
 
 const forgetEveryMs = 600_000;
+const forgetGoneEveryMs = 10_000;
 
 /** The UUID of a lease; nothing when a gateway names what is none. */
 function leaseIdOf(id: string): string[] {
@@ -49,7 +50,7 @@ export class AdmissionService {
   readonly #deciders: Deciders;
   readonly #changes: ReturnType<typeof followChanges>;
   readonly #stopListening: readonly (() => void)[];
-  #forgetting: NodeJS.Timeout | undefined;
+  #forgetting: readonly NodeJS.Timeout[] = [];
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -72,7 +73,10 @@ export class AdmissionService {
 
   /** Fulfilled when this process decides, or knows that another one does. */
   async start(): Promise<void> {
-    this.#forgetting = setInterval(() => this.#deciders.local?.review.forgetIdle(), forgetEveryMs).unref();
+    this.#forgetting = [
+      setInterval(() => this.#deciders.local?.review.forgetIdle(), forgetEveryMs).unref(),
+      setInterval(() => void this.forgetGone(), forgetGoneEveryMs).unref(),
+    ];
     await this.#deciders.start();
   }
 
@@ -93,7 +97,7 @@ export class AdmissionService {
 
   async close(): Promise<void> {
     await this.drain();
-    clearInterval(this.#forgetting);
+    for (const turn of this.#forgetting) clearInterval(turn);
     for (const stop of this.#stopListening) stop();
     await this.#deciders.close();
   }
@@ -101,6 +105,11 @@ export class AdmissionService {
   /** Writes what was counted, and what could not be written before. */
   async flush(): Promise<void> {
     await this.#deciders.term?.flush();
+  }
+
+  /** Forgets some of the counters of owners that were deleted. */
+  async forgetGone(): Promise<void> {
+    await this.#deciders.term?.forgetGone();
   }
 
   /** Fulfilled when all changes that were committed before act. */

@@ -100,6 +100,15 @@ export class Term {
     await this.#owner?.counters.flush();
   }
 
+  /** Forgets counters of owners that were deleted. */
+  async forgetGone(): Promise<void> {
+    try {
+      await this.#owner?.counters.forgetGone();
+    } catch (error) {
+      this.#parts.log.warn({ err: error }, 'counters of owners that were deleted could not be removed');
+    }
+  }
+
   /** Decides nothing any more. What waits is to be asked for again, of whoever decides now. */
   async end(): Promise<void> {
     this.#isOver = true;

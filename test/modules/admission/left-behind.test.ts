@@ -87,3 +87,57 @@ it('counters that count for nothing any more are removed, and count again from t
   expect(await gate.refused({ keyId })).toMatchObject({ code: 'RATE_LIMITED', limit: { used: '1' } });
   await eventually(async () => expect(await keys()).toEqual(['KEY', 'TENANT']));
 });
+
+it('counters without an end go when their owner is deleted, whichever it is, and stay as long as it is there', async () => {
+  const app = await startTestApp();
+  const seed = new Seed(app);
+  const gate = new Gate(app.operator);
+  const { admission } = app.app.services;
+  const { prisma } = app.app.database;
+  const limits = { budget: { tokens: 1_000_000, period: 'LIFETIME' } };
+  const { tenantId } = await callerOf(seed, { limits });
+  const team = await seed.team({ tenantId, limits, userSharePercent: 50 });
+  const users = [
+    await seed.user({ tenantId, teamId: team.id, limits }),
+    await seed.user({ tenantId, teamId: team.id, limits }),
+  ];
+  const { id: keyId } = await seed.key({ tenantId, scopes: ['cloud:inference'], limits });
+  const product = await seed.product({ tenantId, limits });
+  const { id: ofProduct } = await seed.key({ kind: 'PRODUCT', productId: product.id, scopes: ['cloud:inference'] });
+  for (const { externalId } of users) {
+    await gate.settle((await gate.admit({ keyId, userExternalId: externalId })).id);
+  }
+  await gate.settle((await gate.admit({ keyId: ofProduct })).id);
+  const left = async () => {
+    await admission.flush();
+    await admission.forgetGone();
+    // A round is over, and the next one begins.
+    await admission.forgetGone();
+    return (await prisma.limitCounter.findMany({ orderBy: { key: 'asc' } })).map(({ key }) => key);
+  };
+  const [first, second] = users.map(({ id }) => decodeId('User', id));
+  const ofTeam = decodeId('Team', team.id);
+  const counterOf = {
+    key: `KEY:${decodeId('ApiKey', keyId)}`,
+    product: `PRODUCT:${decodeId('Product', product.id)}`,
+    team: `TEAM:${ofTeam}`,
+    shares: [`TEAM_USER_SHARE:${ofTeam}:${first}`, `TEAM_USER_SHARE:${ofTeam}:${second}`],
+    tenant: `TENANT:${decodeId('Tenant', tenantId)}`,
+    users: [`USER:${first}`, `USER:${second}`],
+  };
+  const all = Object.values(counterOf).flat();
+  expect(await left()).toEqual(all.toSorted());
+  const gone = new Set<string>();
+  const expectGone = async (...keys: readonly (string | undefined)[]) => {
+    for (const key of keys) gone.add(String(key));
+    expect(await left()).toEqual(all.filter((key) => !gone.has(key)).toSorted());
+  };
+  await seed.run('deleteKey', { keyId });
+  await expectGone(counterOf.key);
+  await seed.run('deleteUser', { userId: users[0]?.id });
+  await expectGone(counterOf.users[0], counterOf.shares[0]);
+  await seed.run('deleteTeam', { teamId: team.id });
+  await expectGone(counterOf.team, counterOf.shares[1]);
+  await seed.run('deleteTenant', { tenantId, cascade: true });
+  await expectGone(...all);
+});

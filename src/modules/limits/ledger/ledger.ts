@@ -56,6 +56,7 @@ export class Ledger {
   readonly #owners = new Map<string, OwnerCounters>();
   readonly #changed = new Set<OwnerCounters>();
   #sweeping: Iterator<OwnerCounters> | undefined;
+  #walking: Iterator<OwnerCounters> | undefined;
   #onChanged: () => void = () => undefined;
 
   /** How many owners have counters. */
@@ -223,6 +224,25 @@ export class Ledger {
   restore({ key, state }: Pick<KeptCounters, 'key'> & { readonly state: unknown }): void {
     this.forget(key);
     this.#owners.set(key, restoreCounters(key, state));
+  }
+
+  /**
+   * Looks at so many owners, from where the last call stopped.
+   *
+   * @returns those whose counters never end by themselves: they stay until somebody says that their owner is no more
+   */
+  endless(atMost = 1_000): string[] {
+    const found: string[] = [];
+    for (let looked = 0; looked < atMost; looked++) {
+      this.#walking ??= this.#owners.values();
+      const { value: counters, done } = this.#walking.next();
+      if (done) {
+        this.#walking = undefined;
+        break;
+      }
+      if (counters.lastEnd === null) found.push(counters.key);
+    }
+    return found;
   }
 
   /** Drops the counters of an owner that is no more. */

@@ -87,6 +87,16 @@ describe('memory', () => {
     expect(ledger.size).toBe(0);
   });
 
+  it('of budgets without end is named in parts, each once in a round, and nothing that ends by itself', () => {
+    const ledger = used({ budget: endless });
+    const named: string[] = [];
+    for (let part = ledger.endless(100); part.length > 0; part = ledger.endless(100)) named.push(...part);
+    expect(named).toHaveLength(count);
+    expect(new Set(named).size).toBe(count);
+    expect(ledger.endless(1)).toEqual([named[0]]);
+    expect(used({ tokensPerDay: 9 }).endless()).toEqual([]);
+  });
+
   it('of budgets without end stays until their owner is forgotten, and so does what is not written', () => {
     const ledger = used({ budget: endless });
     ledger.takeChanged();
