@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, inject } from 'vitest';
+import { inject } from 'vitest';
 import type { CredentialSource } from '../../src/access/authenticator.ts';
 import type { Principal } from '../../src/access/principal.ts';
 import type { Scope } from '../../src/access/scopes.ts';
@@ -11,6 +11,7 @@ import { hashSecret } from '../../src/access/secrets.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import type { SnapshotSource } from '../../src/modules/snapshots/snapshot.ts';
+import { afterFile } from './after-file.ts';
 import { Client } from './client.ts';
 import { TestClock } from './clock.ts';
 import { createDatabase, dropDatabase } from './databases.ts';
@@ -104,7 +105,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     await rm(home, { recursive: true, force: true });
   };
   const closeOnce = () => (closed ??= close());
-  afterAll(closeOnce);
+  afterFile(closeOnce);
 
   return {
     app,

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { type Adapter, type JWKS, Provider } from 'oidc-provider';
-import { afterAll } from 'vitest';
 import { scopeNames } from '../../src/access/scopes.ts';
+import { afterFile } from './after-file.ts';
 
 const client = { client_id: 'console', client_secret: 'a-secret-of-tests' } as const;
 /** Carries what a test wants in its token to the provider. */
@@ -65,7 +65,7 @@ export class OpenIdProvider {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const provider = new OpenIdProvider(server, keys);
-    afterAll(() => provider.stop());
+    afterFile(() => provider.stop());
     return provider;
   }
 

@@ -3,8 +3,9 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decodeJwt, importJWK, SignJWT } from 'jose';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KeysUnavailableError, ProviderKeys } from '../../../src/modules/logins/provider-keys.ts';
+import { afterFile } from '../../testkit/after-file.ts';
 import { TestClock } from '../../testkit/clock.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { OpenIdProvider, type SigningKey, signingKey } from '../../testkit/openid-provider.ts';
@@ -154,7 +155,7 @@ describe('a provider', () => {
     const made = createServer(answer);
     made.listen(0, '127.0.0.1');
     await once(made, 'listening');
-    afterAll(() => {
+    afterFile(() => {
       made.closeAllConnections();
       made.close();
     });
