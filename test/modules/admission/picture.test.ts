@@ -430,7 +430,8 @@ describe('stats', () => {
 it('a process that does not decide shows what the one shows that does, live and in its history, and how many there are', async () => {
   const second = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
   const { keyId } = await callerOf(seed);
-  const [lease = ''] = await admitted(1, { keyId });
+  // Test time passes while the other process gets to know of it.
+  const [lease = ''] = await admitted(1, { keyId, leaseSeconds: 3_600 });
   const newestPoint = () => second.app.services.snapshots.history(operator, { resolution: 'SECONDS' }).points.at(-1);
   await eventually(() => {
     app.clock.advance(2_000);
@@ -461,7 +462,7 @@ it('a process that does not decide shows what the one shows that does, live and 
     return inFlight;
   };
   await eventually(async () => expect(await nextInFlight()).toBe(0));
-  await admitted(2, { keyId });
+  await admitted(2, { keyId, leaseSeconds: 3_600 });
   await eventually(() => {
     app.clock.advance(2_000);
     expect(newestPoint()).toMatchObject({ inFlight: 2 });
