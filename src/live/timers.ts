@@ -13,6 +13,11 @@ const timeoutMaxMs = 2 ** 31 - 1;
 export const systemTimers: Timers = {
   nowMs: () => performance.now(),
   after: (delayMs, callback) => {
+    if (delayMs <= 0) {
+      // In this turn, and not woken up for it a millisecond later.
+      const immediate = setImmediate(callback).unref();
+      return () => clearImmediate(immediate);
+    }
     let timeout: NodeJS.Timeout;
     const wait = (remainingMs: number): void => {
       const delay = Math.min(Math.max(0, remainingMs), timeoutMaxMs);
