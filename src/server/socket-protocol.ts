@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { CloseCode, type Server } from 'graphql-ws';
 import type { Logger } from 'pino';
 import type { RawData, WebSocket } from 'ws';
+import type { Pings } from './pings.ts';
 
 /** What every socket starts with. */
 export interface SocketBasis {
@@ -11,8 +12,7 @@ export interface SocketBasis {
 
 interface Options {
   readonly log: Logger;
-  /** A client that has not answered one ping by the time of the next is gone. */
-  readonly pingIntervalMs: number;
+  readonly pings: Pings;
   /** Told of each operation that its client gives up. The library ends subscriptions then, and lets all else go on. */
   readonly onLeft: (operationId: string) => void;
 }
@@ -22,7 +22,7 @@ interface Options {
  * the console, also those that any client can cause, and their causes to the client.
  */
 export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra: Extra, options: Options): void {
-  const { log, onLeft, pingIntervalMs } = options;
+  const { log, onLeft, pings } = options;
   const { socket } = extra;
   // What breaks the rules of WebSockets or is too long: ws closes the socket with the code for it.
   socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
@@ -54,7 +54,7 @@ export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra:
     extra,
   );
 
-  const stopPinging = keepAlive(socket, pingIntervalMs);
+  const stopPinging = pings.keepAlive(extra);
   socket.once('close', (code, reason) => {
     stopPinging();
     closed(code, String(reason)).catch((error: unknown) => log.error({ err: error }, 'a subscription did not end'));
@@ -73,17 +73,4 @@ function operationLeft(text: string): string | undefined {
     // The library closes the socket for it.
     return undefined;
   }
-}
-
-function keepAlive(socket: WebSocket, intervalMs: number): () => void {
-  let answered = true;
-  socket.on('pong', () => {
-    answered = true;
-  });
-  const timer = setInterval(() => {
-    if (!answered) return socket.terminate();
-    answered = false;
-    socket.ping();
-  }, intervalMs);
-  return () => clearInterval(timer);
 }

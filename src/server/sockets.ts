@@ -13,6 +13,7 @@ import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
 import { type SocketOperation, SocketOperations } from './client-connection.ts';
 import { requestInfo, requestOrigin, type ServerContext } from './context.ts';
+import { Pings } from './pings.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
 import { formattedError } from './plugins/errors.ts';
 import { carry, type SocketBasis } from './socket-protocol.ts';
@@ -55,6 +56,7 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
     handleProtocols,
     maxPayload: config.socket.maxPayloadBytes,
   });
+  const pings = new Pings(config.socket.pingIntervalMs);
   /** Queries and commands whose answers are not sent yet. */
   const running = new Set<Promise<never>>();
   const terminated = Promise.withResolvers<void>();
@@ -199,13 +201,12 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       webSocket.once('close', () => metrics.sockets.dec());
       const operations = new SocketOperations();
       webSocket.once('close', () => operations.leaveAll());
-      const { pingIntervalMs } = config.socket;
       carry(
         protocol,
         { socket: webSocket, request, operations },
         {
           log,
-          pingIntervalMs,
+          pings,
           onLeft: (id) => operations.leave(id),
         },
       );
