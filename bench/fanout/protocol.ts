@@ -4,15 +4,15 @@
 export type ServerOrder =
   | { readonly kind: 'publish'; readonly everyMs: number }
   | { readonly kind: 'pause' }
-  /** Begins to measure anew. */
-  | { readonly kind: 'reset' }
+  /** Begins to measure anew: what it takes, or, which takes time itself, for how long nothing else is done. */
+  | { readonly kind: 'reset'; readonly watchesBlocks: boolean }
   | { readonly kind: 'report' }
   /** Collects garbage, then tells how much is left. */
   | { readonly kind: 'heap' };
 
 export interface ServerReport {
   readonly cpuMicroseconds: number;
-  /** Nothing else was done for this long at the most, in milliseconds. */
+  /** Nothing else was done for this long at the most, in milliseconds; 0 where that was not watched. */
   readonly longestBlockMs: number;
   /** With what lies outside of the heap for objects on it. */
   readonly heapBytes: number;
