@@ -24,10 +24,10 @@ type Operations = Map<string, number | CompiledQuery['query'] | 'interpreted'>;
 export type Interpret = (args: ExecutionArgs) => PromiseOrValue<ExecutionResult>;
 
 /**
- * Compiles queries, and the results of live subscriptions, that are executed again and again: a dashboard sends the same
- * few all day. The compiler passes an
- * omitted field of an input that is written with variables as null. To a patch these are different things, so commands
- * are never compiled; nor are queries in which it can happen, since the field may have a default and be never null.
+ * Compiles queries, commands, and the results of live subscriptions, that are executed again and again: a dashboard sends
+ * the same few all day, and a gateway the same two a thousand times a second. The compiler passes an omitted field of an
+ * input that is written with variables as null. To a patch these are different things, and the field may have a default
+ * and be never null: operations in which it can happen are not compiled, nor are several commands in one operation.
  */
 export class CompiledQueries {
   readonly #documents = new WeakMap<DocumentNode, Operations>();
@@ -41,7 +41,7 @@ export class CompiledQueries {
     if (typeof state === 'number') {
       const operation = getOperationAST(document, args.operationName);
       // A name that the document lacks is an error, and callers can think of any number of them.
-      if (operation !== undefined && operation !== null && operation.operation !== 'mutation') {
+      if (operation !== undefined && operation !== null) {
         operations.set(name, state < compileAfter ? state + 1 : compile(args, operation));
       }
     }
@@ -70,12 +70,16 @@ function compile(
   { schema, document, operationName }: ExecutionArgs,
   operation: OperationDefinitionNode,
 ): CompiledQuery['query'] | 'interpreted' {
-  if (leavesInputsOpen(document, operation)) return 'interpreted';
+  if (hasSeveralCommands(operation) || leavesInputsOpen(document, operation)) return 'interpreted';
   const compiled = compileQuery(schema, document, operationName ?? undefined, {
     useExperimentalPathBasedSkipInclude: true,
   });
   return isCompiledQuery(compiled) ? compiled.query : 'interpreted';
 }
+
+/** Whether there is more to it than one command: they are carried out one after the other, as the executor has it. */
+const hasSeveralCommands = ({ operation, selectionSet: { selections } }: OperationDefinitionNode): boolean =>
+  operation === 'mutation' && (selections.length !== 1 || selections[0]?.kind !== Kind.FIELD);
 
 /** Whether an object or a list is written with variables that can be omitted or null: `orderBy: { direction: $d }`. */
 function leavesInputsOpen(document: DocumentNode, { variableDefinitions = [] }: OperationDefinitionNode): boolean {

@@ -118,25 +118,56 @@ const cases: readonly Case[] = [
   },
 ];
 
-describe('a query that is executed often enough to be compiled', () => {
-  it.each(cases)('answers as before: $name', async ({ query, variables, caller = () => operator }) => {
-    const client = caller();
+const update =
+  'mutation ($input: UpdateTenantInput!) { updateTenant(input: $input) { __typename ... on UpdateTenantPayload { tenant { name organization activeUntil } } ... on UserError { code message path } } }';
+
+/** Those that change nothing, so that each execution answers the same. */
+const commandCases: readonly Case[] = [
+  {
+    name: 'a row that is missing',
+    query: update,
+    variables: { input: { tenantId: 'tnt_00000000000000000000000000' } },
+  },
+  { name: 'an input against the rules', query: update, variables: { input: { tenantId: 'no id', name: ' ' } } },
+  {
+    name: 'a missing scope',
+    query: update,
+    variables: { input: { tenantId: 'no id' } },
+    caller: () => app.withScopes(),
+  },
+  { name: 'a field that is missing', query: update, variables: { input: { name: 'Acme' } } },
+  { name: 'a field that there is not', query: update, variables: { input: { tenantId: 'no id', nothing: 1 } } },
+  { name: 'a variable of another type', query: update, variables: { input: 'many' } },
+  { name: 'no variable', query: update },
+  {
+    name: 'a name that is taken, beside a fragment and a condition',
+    query:
+      'mutation ($name: String!, $yes: Boolean!) { made: createTenant(input: { name: $name }) { ...why @include(if: $yes) } } fragment why on UserError { __typename code path }',
+    variables: { name: 'Beta', yes: true },
+  },
+];
+
+async function answersAlike({ name, query, variables, caller = () => operator }: Case): Promise<void> {
+  const client = caller();
+  const answers: unknown[] = [];
+  for (let execution = 0; execution < executions; execution += 1) {
     // One document for each case, so that each starts without executions.
-    const answers: unknown[] = [];
-    for (let execution = 0; execution < executions; execution += 1) {
-      const { status, data, errors } = await client.send(query, variables);
-      answers.push({
-        status,
-        data,
-        errors: errors?.map(({ message, locations, path, extensions }) => ({
-          ...{ message, locations, path },
-          code: extensions.code,
-        })),
-      });
-    }
-    expect(answers[0]).toMatchObject({ status: expect.any(Number) });
-    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(new Set([JSON.stringify(answers[0])]));
-  });
+    const { status, data, errors } = await client.send(`# ${name}\n${query}`, variables);
+    answers.push({
+      status,
+      data,
+      errors: errors?.map(({ message, locations, path, extensions }) => ({
+        ...{ message, locations, path },
+        code: extensions.code,
+      })),
+    });
+  }
+  expect(answers[0]).toMatchObject({ status: expect.any(Number) });
+  expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(new Set([JSON.stringify(answers[0])]));
+}
+
+describe('a query that is executed often enough to be compiled', () => {
+  it.each(cases)('answers as before: $name', answersAlike);
 
   it('hides failures of the server as before', async () => {
     const broken = await startTestApp();
@@ -150,5 +181,65 @@ describe('a query that is executed often enough to be compiled', () => {
       });
     }
     expect(broken.logged).toHaveLength(executions);
+  });
+});
+
+describe('a command that is executed often enough to be compiled', () => {
+  it.each(commandCases)('answers as before: $name', answersAlike);
+
+  const until = '2030-01-01T00:00:00.000Z';
+
+  /** A tenant with an end, of a name that no other has. */
+  const make = async (name: string): Promise<string> => {
+    const { data } = await operator.send<{ createTenant: { tenant: { id: string } } }, object>(
+      'mutation ($input: CreateTenantInput!) { createTenant(input: $input) { ... on CreateTenantPayload { tenant { id } } } }',
+      { input: { name, activeUntil: until } },
+    );
+    return data?.createTenant.tenant.id ?? '';
+  };
+
+  it('leaves alone what a patch omits, and clears what it says is null', async () => {
+    const tenantId = await make('Patched');
+    for (let execution = 0; execution < executions; execution += 1) {
+      const patch = async (fields: object) => (await operator.send(update, { input: { tenantId, ...fields } })).data;
+      const kept = { updateTenant: { tenant: { organization: `org ${execution}`, activeUntil: until } } };
+      expect(await patch({ organization: `org ${execution}`, activeUntil: until })).toMatchObject(kept);
+      expect(await patch({ name: 'Patched' })).toMatchObject(kept);
+      expect(await patch({ activeUntil: null })).toMatchObject({ updateTenant: { tenant: { activeUntil: null } } });
+    }
+  });
+
+  it('leaves alone what a patch omits whose fields are variables', async () => {
+    const tenantId = await make('Patched by variables');
+    for (let execution = 0; execution < executions; execution += 1) {
+      const { data } = await operator.send(
+        'mutation ($id: ID!, $org: String, $until: DateTime) { updateTenant(input: { tenantId: $id, organization: $org, activeUntil: $until }) { ... on UpdateTenantPayload { tenant { organization activeUntil } } } }',
+        { id: tenantId, org: `org ${execution}` },
+      );
+      const tenant = { organization: `org ${execution}`, activeUntil: until };
+      expect(data).toEqual({ updateTenant: { tenant } });
+    }
+  });
+
+  it('is carried out once each time, and those of one operation one after the other', async () => {
+    const tenantId = await make('Counted');
+    for (let execution = 0; execution < executions; execution += 1) {
+      const input = (step: number) => ({ tenantId, organization: `${execution} ${step}` });
+      const { data } = await operator.send<Record<'first' | 'second', { tenant: { revision: number } }>, object>(
+        `mutation ($one: UpdateTenantInput!, $two: UpdateTenantInput!) {
+           first: updateTenant(input: $one) { ... on UpdateTenantPayload { tenant { revision } } }
+           second: updateTenant(input: $two) { ... on UpdateTenantPayload { tenant { revision } } } }`,
+        { one: input(1), two: input(2) },
+      );
+      const single = await operator.send<{ updateTenant: { tenant: { revision: number } } }, object>(
+        'mutation ($input: UpdateTenantInput!) { updateTenant(input: $input) { ... on UpdateTenantPayload { tenant { revision } } } }',
+        { input: input(3) },
+      );
+      expect([
+        data?.first.tenant.revision,
+        data?.second.tenant.revision,
+        single.data?.updateTenant.tenant.revision,
+      ]).toEqual([3 * execution + 2, 3 * execution + 3, 3 * execution + 4]);
+    }
   });
 });
