@@ -2,6 +2,7 @@ import type { Clock } from '../../graph/context.ts';
 import { isClaimedBy, leaseNotFound, notWritten, requestKey } from './answers.ts';
 import { type Held, Leases, viewOf } from './leases.ts';
 import type { HeldByGateway, LeaseClaim, RenewAnswer, RenewCall } from './owner.ts';
+import { PassingMap } from './passing-map.ts';
 import type { Slots } from './slots.ts';
 import type { AdmissionStore } from './store.ts';
 
@@ -19,7 +20,7 @@ const msPerSecond = 1_000;
 export class Holding {
   readonly leases = new Leases();
   readonly #parts: Parts;
-  readonly #idByRequest = new Map<string, string>();
+  readonly #idByRequest = new PassingMap<string>();
   readonly #lastHeardOf = new Map<string, number>();
 
   constructor(parts: Parts) {
@@ -88,7 +89,7 @@ export class Holding {
 
   /** Ends the leases of a gateway that nothing was heard of. */
   expireLeasesOf(gatewayId: string): void {
-    this.#parts.slots.expire(Array.from(this.leases.ofGateway(gatewayId), ({ row }) => row.id));
+    this.#parts.slots.expire(this.leases.ofGateway(gatewayId).map(({ row }) => row.id));
   }
 
   async #extend(held: Held, leaseSeconds: number): Promise<void> {

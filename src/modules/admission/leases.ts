@@ -1,6 +1,7 @@
 import type { Lease } from '../../database/generated/client.ts';
 import type { Reservation } from '../limits/ledger/reservation.ts';
 import type { LeaseView } from './owner.ts';
+import { PassingMap } from './passing-map.ts';
 
 /** A slot that is held: what is kept of it, and what it took from limits. */
 export interface Held {
@@ -38,8 +39,8 @@ export const viewOf = (row: Lease): LeaseView => ({
 
 /** The leases that are held, by id and by the gateway that holds them. */
 export class Leases {
-  readonly #held = new Map<string, Held>();
-  readonly #byGateway = new Map<string, Set<string>>();
+  readonly #held = new PassingMap<Held>();
+  readonly #byGateway = new Map<string, PassingMap<string>>();
 
   get(id: string): Held | undefined {
     return this.#held.get(id);
@@ -49,9 +50,9 @@ export class Leases {
     const { id, gatewayId } = held.row;
     this.#held.set(id, held);
     if (gatewayId === null) return;
-    const ids = this.#byGateway.get(gatewayId) ?? new Set();
+    const ids = this.#byGateway.get(gatewayId) ?? new PassingMap();
     this.#byGateway.set(gatewayId, ids);
-    ids.add(id);
+    ids.set(id, id);
   }
 
   /** @returns what was held, once */
@@ -77,15 +78,11 @@ export class Leases {
     return this.#byGateway.has(gatewayId);
   }
 
-  /** Those that may be ended while they are walked through, as all may. */
-  *ofGateway(gatewayId: string): Iterable<Held> {
-    for (const id of this.#byGateway.get(gatewayId) ?? []) {
-      const held = this.#held.get(id);
-      if (held !== undefined) yield held;
-    }
+  ofGateway(gatewayId: string): Held[] {
+    return (this.#byGateway.get(gatewayId)?.values() ?? []).flatMap((id) => this.#held.get(id) ?? []);
   }
 
-  all(): Iterable<Held> {
+  all(): Held[] {
     return this.#held.values();
   }
 }

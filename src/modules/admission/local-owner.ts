@@ -45,6 +45,7 @@ import type {
   SettleAnswer,
   SettleCall,
 } from './owner.ts';
+import { PassingMap } from './passing-map.ts';
 import { Records } from './records.ts';
 import { type LimitView, type RefusalView, refusalFor, refusalOfLimit } from './refusals.ts';
 import { Review } from './review.ts';
@@ -80,7 +81,7 @@ export class LocalOwner implements AdmissionOwner {
   readonly #ending: Ending;
   readonly #explaining: Explaining;
   /** Those that are not decided yet. */
-  readonly #attempts = new Map<string, Attempt>();
+  readonly #attempts = new PassingMap<Attempt>();
   #isOpen = true;
 
   constructor(parts: LocalOwnerParts) {

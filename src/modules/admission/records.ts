@@ -3,6 +3,7 @@ import type { Database } from '../../database/database.ts';
 import { Prisma } from '../../database/generated/client.ts';
 import { type UsageRecordRow, usageRecords } from '../usage/entity.ts';
 import type { Settled } from './batch.ts';
+import { PassingMap } from './passing-map.ts';
 import type { LateFigures } from './rows.ts';
 import type { AdmissionStore } from './store.ts';
 
@@ -24,7 +25,7 @@ const retryAfterMs = 250;
 /** What is kept of leases that have ended: what could not be written waits, and is tried again until it is. */
 export class Records {
   readonly #parts: Parts;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new PassingMap<Pending>();
   /** Of leases that used nothing, those whose rows are still to be removed. */
   readonly #releases = new Map<string, Promise<void> | undefined>();
   #retrying: NodeJS.Timeout | undefined;

@@ -42,7 +42,7 @@ export class Review {
 
   #waitingOf(party: Party): readonly { readonly attempt: Attempt; readonly wish: Wish }[] {
     const name = nameOf(party);
-    return [...this.#parts.slots.waiting].flatMap((attempt) =>
+    return this.#parts.slots.waiting.flatMap((attempt) =>
       attempt.wish !== undefined && nameOf(attempt.wish.party) === name ? [{ attempt, wish: attempt.wish }] : [],
     );
   }
@@ -51,7 +51,7 @@ export class Review {
   configure(catalog: CatalogState): void {
     const { slots } = this.#parts;
     slots.configure(catalog);
-    for (const attempt of [...slots.waiting]) {
+    for (const attempt of slots.waiting) {
       const { wish } = attempt;
       if (wish === undefined) continue;
       const { gatewayId } = attempt.call;

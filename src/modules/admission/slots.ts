@@ -10,6 +10,7 @@ import type { CatalogState } from './catalog.ts';
 import type { Wish } from './decision.ts';
 import type { AdmitCall } from './owner.ts';
 import { gatewayCap, type Party } from './parties.ts';
+import { PassingMap } from './passing-map.ts';
 import { Pools } from './pools.ts';
 import { type RefusalView, refusalFor } from './refusals.ts';
 import { refusalOfSlots, waitIsOver } from './slot-refusals.ts';
@@ -33,7 +34,7 @@ export class Slots {
   readonly #parts: Parts;
   readonly #pools: Pools;
   readonly #alarm: Alarm;
-  readonly #waiting = new Map<string, Attempt>();
+  readonly #waiting = new PassingMap<Attempt>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -51,7 +52,7 @@ export class Slots {
   }
 
   /** Who waits. */
-  get waiting(): Iterable<Attempt> {
+  get waiting(): Attempt[] {
     return this.#waiting.values();
   }
 
@@ -192,7 +193,7 @@ export class Slots {
 
   /** Ends every wait. */
   stopWaiting(): void {
-    for (const attempt of [...this.#waiting.values()]) this.cancel(attempt.id, 'STOPPED');
+    for (const attempt of this.#waiting.values()) this.cancel(attempt.id, 'STOPPED');
   }
 
   close(): void {

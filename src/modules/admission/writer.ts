@@ -4,6 +4,7 @@ import { GroupCommit, WritingEndedError } from '../../database/group-commit.ts';
 import { codeOf, PipelinedConnection } from '../../database/pipelined-connection.ts';
 import type { UsageRecordRow } from '../usage/entity.ts';
 import { Batch, batchStatements, type Operation, type Settled } from './batch.ts';
+import { PassingMap } from './passing-map.ts';
 import type { CounterRow, LateFigures, Renewal } from './rows.ts';
 
 interface AdmissionWriterOptions {
@@ -58,7 +59,7 @@ export class AdmissionWriter {
   readonly #endings: Commits;
   readonly #counters: Commits;
   /** The last of what is being written of a lease: what is asked for next is written after it. */
-  readonly #underWay = new Map<string, Promise<unknown>>();
+  readonly #underWay = new PassingMap<Promise<unknown>>();
 
   constructor(options: AdmissionWriterOptions) {
     this.#options = options;
