@@ -1,6 +1,6 @@
 /** Keeps processes to cores, where the machine has a program for it: else the kernel puts them where it likes. */
 import { spawnSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, setPriority } from 'node:os';
 import { childrenOf } from './process-time.ts';
 
 const serverCores = '0';
@@ -23,6 +23,18 @@ export const pinServer = (pid: number): void => pin(pid, serverCores);
 
 /** Everything but the server that is measured. */
 export const pinOther = (pid: number): void => pin(pid, otherCores);
+
+/**
+ * Lets a process go before others on its cores, where that is allowed. Clients stand for other machines: what they wait
+ * behind a Postgres that shares a core with them, for several milliseconds at a time, no user would see.
+ */
+export function putFirst(pid: number): void {
+  try {
+    setPriority(pid, -10);
+  } catch {
+    // Only root may, mostly: then waits are longer than they need be.
+  }
+}
 
 /** Postgres: what it starts from now on inherits it. */
 export function pinOtherFamily(pid: number): void {

@@ -47,7 +47,7 @@ function loadOf(suite: SuiteName, options: Options): string {
   if (suite === 'fanout') return `as many subscribers as the tables say, over WebSockets; ${rounds}`;
   if (suite === 'admission') {
     const pinned = canPin
-      ? 'the server has one core to itself, Postgres and the clients have the others'
+      ? 'the server has one core to itself, Postgres and the clients have the others, where the clients come first; Postgres has gone through a checkpoint'
       : 'servers, Postgres and clients run on whatever core they are put';
     return `32 keep-alive connections of a process of clients (32 and 32 where requests come by themselves); ${pinned}; ${rounds}`;
   }
