@@ -11,6 +11,7 @@ import { findCredential, type RejectionReason } from '../access/credentials.ts';
 import type { Principal } from '../access/principal.ts';
 import { RequestError } from '../graph/errors.ts';
 import type { RequestInfo } from '../graph/request-info.ts';
+import { refuseUpgrade } from '../live/refuse-upgrade.ts';
 import { type SocketOperation, SocketOperations } from './client-connection.ts';
 import { requestInfo, requestOrigin, type ServerContext } from './context.ts';
 import { Pings } from './pings.ts';
@@ -250,12 +251,6 @@ function originIsAllowed({ headers }: IncomingMessage, allowed: readonly string[
   const { origin, host } = headers;
   if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return true;
   return URL.canParse(origin) && new URL(origin).host === host;
-}
-
-function refuseUpgrade(socket: Duplex, status: string): void {
-  // The HTTP server has given the socket up; without a listener, a client that resets it would end the program.
-  socket.on('error', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
 /** The fields of `connection_init` are named as the headers are, whose case does not matter. */
