@@ -7,6 +7,7 @@ import type { AdmissionOwner } from './owner.ts';
 import { Ownership } from './ownership.ts';
 import { CommitRelay } from './replicas/commit-relay.ts';
 import { ReplicaEndpoint } from './replicas/endpoint.ts';
+import { messagesFingerprint } from './replicas/methods.ts';
 import { OwnerWatch } from './replicas/owner-watch.ts';
 import { RemoteOwner } from './replicas/remote-owner.ts';
 import { RemoteSnapshots } from './replicas/remote-snapshots.ts';
@@ -47,6 +48,7 @@ export class Deciders {
     this.#endpoint = new ReplicaEndpoint({ instanceId, secret, log, onReplicasChanged: onChanged });
     const remote = new RemoteOwner({
       instanceId,
+      messages: messagesFingerprint,
       secret,
       log,
       // It may have ended, or another one may decide by now.

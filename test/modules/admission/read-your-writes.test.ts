@@ -126,3 +126,11 @@ it('what the process that decides does not answer holds no command up for long, 
     expect(await gate.admit({ keyId, gatewayId })).toMatchObject({ gatewayId });
   });
 });
+
+it('a request that is handed on to a process that is silent from then on is answered NOT_READY', async () => {
+  const gate = new Gate(replica.operator);
+  const { keyId } = await callerOf(seed);
+  await gate.admit({ keyId });
+  between.loseEverythingSent();
+  expect(await gate.ask({ keyId })).toMatchObject({ code: 'NOT_READY' });
+});

@@ -1,16 +1,26 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { z } from 'zod';
 import type { Scope } from '../../../src/access/scopes.ts';
 import { Prisma } from '../../../src/database/generated/client.ts';
-import { decodeId } from '../../../src/graph/ids.ts';
-import { ownerPath } from '../../../src/modules/admission/replicas/methods.ts';
+import { decodeId, newId } from '../../../src/graph/ids.ts';
+import {
+  fingerprintOf,
+  messagesFingerprint as messages,
+  ownerMethods,
+  ownerPath,
+} from '../../../src/modules/admission/replicas/methods.ts';
 import {
   introductionOf,
   readOrMakeReplicaSecret,
   writeIntroduction,
 } from '../../../src/modules/admission/replicas/proof.ts';
+import { RemoteOwner } from '../../../src/modules/admission/replicas/remote-owner.ts';
+import { decimal } from '../../../src/modules/admission/replicas/schemas.ts';
 import { fromWire, toWire } from '../../../src/modules/admission/replicas/wire.ts';
 import { startTestApp } from '../../testkit/app.ts';
 import { eventually } from '../../testkit/eventually.ts';
@@ -29,6 +39,9 @@ afterAll(() => {
   expect(owner.logged).toEqual([]);
   expect(replica.logged).toEqual([]);
 });
+
+// The address of a TCP server is an object.
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
 /** A caller with a model of its own with so many slots. */
 async function start(slots: number, limits: Record<string, unknown> = {}) {
@@ -127,7 +140,96 @@ describe('a gateway that reports to a process that does not decide', () => {
   });
 });
 
+describe('a process that does not reach the one that decides', () => {
+  const otherMessages = messages.replace(/^./, (first) => (first === 'a' ? 'b' : 'a'));
+  const settle = {
+    caller: { kind: 'ROOT', credentialId: 'test' },
+    gatewayId: null,
+    leaseId: newId(),
+    statusCode: 200,
+    inputTokens: 0,
+    outputTokens: 0,
+    images: 0,
+    audioSeconds: 0,
+    characters: 0,
+    ttftMs: null,
+    totalMs: null,
+    cacheStatus: 'MISS',
+  } as const;
+  const settles = async (remote: RemoteOwner) => (await remote.settle(settle)).outcome;
+
+  /** What hands calls on in a process. */
+  async function startRemote({ messages: spoken, address }: { messages: string; address: string }) {
+    const logged: string[] = [];
+    const row = await database.prisma.admissionOwner.findUniqueOrThrow({ where: { id: 1 } });
+    const ends = { count: 0 };
+    const ended = Promise.withResolvers<void>();
+    const remote = new RemoteOwner({
+      instanceId: newId(),
+      messages: spoken,
+      secret: await readOrMakeReplicaSecret(database),
+      log: pino({ level: 'warn' }, { write: (line: string) => void logged.push(line) }),
+      onReached: () => undefined,
+      onUnreachable: () => {
+        ends.count += 1;
+        ended.resolve();
+      },
+    });
+    remote.follow({ epoch: Number(row.epoch), instanceId: row.instanceId ?? '', address });
+    return { remote, logged, ends, ended: ended.promise };
+  }
+
+  it('since it knows other messages says so once in its log, and answers NOT_READY without trying again', async () => {
+    const same = await startRemote({ messages, address: owner.app.url });
+    expect(await settles(same.remote)).toBe('NOT_FOUND');
+    const { remote, logged, ends, ended } = await startRemote({ messages: otherMessages, address: owner.app.url });
+    expect(await settles(remote)).toBe('UNAVAILABLE');
+    await ended;
+    for (let time = 0; time < 100; time += 1) expect(await settles(remote)).toBe('UNAVAILABLE');
+    await expect(remote.figures()).rejects.toMatchObject({ extensions: { code: 'NOT_READY' } });
+    expect(ends.count).toBe(1);
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toContain('is of another version');
+    for (const each of [same.remote, remote]) each.close();
+  });
+
+  it('answers NOT_READY at once, and does not connect as often as it is asked', async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { remote, logged } = await startRemote({ messages, address: `http://127.0.0.1:${portOf(server)}` });
+    for (let time = 0; time < 500; time += 1) expect(await settles(remote)).toBe('UNAVAILABLE');
+    expect(connections).toBeLessThan(10);
+    expect(logged).toEqual([]);
+    remote.close();
+    server.close();
+  });
+
+  it('takes nothing from messages but what both know', () => {
+    expect(fingerprintOf(ownerMethods)).toBe(messages);
+    const { admit, ...others } = ownerMethods;
+    const changed: Parameters<typeof fingerprintOf>[0][] = [
+      others,
+      { ...others, admitted: admit },
+      { ...others, admit: { ...admit, answer: z.null() } },
+      { ...others, admit: { ...admit, argument: others.settle.argument } },
+      ...[z.string(), z.string().nullable(), z.number(), z.bigint(), z.date(), decimal, z.enum(['a', 'b'])].map(
+        (type) => ({
+          ...others,
+          admit: { ...admit, argument: z.strictObject({ deadline: type }) },
+        }),
+      ),
+      { ...others, admit: { ...admit, argument: z.strictObject({ deadline: z.enum(['a', 'c']) }) } },
+    ];
+    expect(new Set([messages, ...changed.map((methods) => fingerprintOf(methods))]).size).toBe(1 + changed.length);
+  });
+});
+
 describe('the path between servers', () => {
+  const otherMessages = 'x'.repeat(messages.length);
   const instanceId = async () =>
     (await database.prisma.admissionOwner.findUniqueOrThrow({ where: { id: 1 } })).instanceId ?? '';
   const epoch = async () =>
@@ -152,7 +254,7 @@ describe('the path between servers', () => {
 
   it('lets nobody in who does not know the secret of the deployment, whatever key they have', async () => {
     const secret = await readOrMakeReplicaSecret(database);
-    const introduction = introductionOf(stranger, await instanceId(), await epoch());
+    const introduction = introductionOf({ from: stranger, to: await instanceId(), epoch: await epoch(), messages });
     const forged = writeIntroduction(Buffer.alloc(32), introduction);
     for (const authorization of [undefined, '', `Bearer ${owner.rootKey}`, forged]) {
       expect(await knock(authorization)).toBe(401);
@@ -160,17 +262,51 @@ describe('the path between servers', () => {
     // Said to somebody else, about somebody else.
     const proof = writeIntroduction(secret, introduction);
     expect(await knock(proof.replace(stranger, stranger.replace('a', 'b')))).toBe(401);
-    expect(await knock(writeIntroduction(secret, introductionOf(stranger, stranger, await epoch())))).toBe(401);
+    expect(
+      await knock(
+        writeIntroduction(secret, introductionOf({ from: stranger, to: stranger, epoch: await epoch(), messages })),
+      ),
+    ).toBe(401);
   });
 
   it('lets nobody in twice with the same words, nor one who means another epoch', async () => {
     const secret = await readOrMakeReplicaSecret(database);
     const [to, now] = [await instanceId(), await epoch()];
-    const proof = writeIntroduction(secret, introductionOf(stranger, to, now));
+    const proof = writeIntroduction(secret, introductionOf({ from: stranger, to, epoch: now, messages }));
     expect(await knock(proof)).toBe(101);
     expect(await knock(proof)).toBe(401);
-    expect(await knock(writeIntroduction(secret, introductionOf(stranger, to, now - 1)))).toBe(409);
-    expect(await knock(writeIntroduction(secret, introductionOf(stranger, to, now + 1)))).toBe(409);
+    expect(
+      await knock(writeIntroduction(secret, introductionOf({ from: stranger, to, epoch: now - 1, messages }))),
+    ).toBe(409);
+    expect(
+      await knock(writeIntroduction(secret, introductionOf({ from: stranger, to, epoch: now + 1, messages }))),
+    ).toBe(409);
+  });
+
+  it('refuses a version of the program that knows other messages, once it has proven who it is', async () => {
+    const secret = await readOrMakeReplicaSecret(database);
+    const introduction = { from: stranger, to: await instanceId(), epoch: await epoch(), messages: otherMessages };
+    expect(await knock(writeIntroduction(secret, introductionOf(introduction)))).toBe(426);
+    expect(await knock(writeIntroduction(Buffer.alloc(32), introductionOf(introduction)))).toBe(401);
+    const proof = writeIntroduction(secret, introductionOf(introduction));
+    expect(await knock(proof.replace(otherMessages, messages))).toBe(401);
+  });
+
+  it.each([ownerPath, '/nowhere'])('leaves no socket open that it was refused to: %s', async (path) => {
+    const { hostname, port } = new URL(owner.app.url);
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`,
+    );
+    await once(socket.resume(), 'end');
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.on('error', () => undefined);
+    // Whoever still has it reads on.
+    await eventually(() => {
+      socket.write('more');
+      expect(socket.destroyed).toBe(true);
+    });
+    await closed;
   });
 
   it('is kept from tenants in the database', async () => {

@@ -68,9 +68,12 @@ function keepAlive(socket: WebSocket): () => void {
     hasAnswered = true;
   });
   const timer = setInterval(() => {
-    if (!hasAnswered) return socket.terminate();
-    hasAnswered = false;
-    if (socket.readyState === WebSocket.OPEN) socket.ping();
+    // Where this process was busy, the answer has come and is read first.
+    setImmediate(() => {
+      if (!hasAnswered) return socket.terminate();
+      hasAnswered = false;
+      if (socket.readyState === WebSocket.OPEN) socket.ping();
+    });
   }, pingEveryMs).unref();
   return () => clearInterval(timer);
 }

@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { z } from 'zod';
+import { refuseUpgrade } from '../../../live/refuse-upgrade.ts';
 import { Channel } from './channel.ts';
-import { type Answerer, isMethodName, ownerMethods } from './methods.ts';
+import { type Answerer, callRule, isMethodName, messagesFingerprint, ownerMethods } from './methods.ts';
 import { answerTo, type Introduction, readIntroduction } from './proof.ts';
 
 interface Parts {
@@ -24,8 +24,6 @@ interface Served extends Answerer {
 const maxPayloadBytes = 16 * 1_048_576;
 /** What was said once is not accepted again. Only processes of the deployment can add to them. */
 const noncesMax = 100_000;
-
-const callRule = z.tuple([z.number(), z.string(), z.unknown()]);
 
 /**
  * Answers the other processes of the deployment while this one decides, and nobody else. They prove that they know the
@@ -77,23 +75,27 @@ export class ReplicaEndpoint {
 
   /** Takes a connection, or refuses it; an HTTP server gives it up to this. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // The HTTP server has given the socket up; without a listener, a client that resets it would end the program.
-    socket.on('error', () => socket.destroy());
     const { instanceId, secret } = this.#parts;
     const introduction = readIntroduction(secret, request.headers.authorization);
     if (introduction === undefined || introduction.to !== instanceId || this.#nonces.has(introduction.nonce)) {
-      socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      refuseUpgrade(socket, '401 Unauthorized');
       return;
     }
     this.#nonces.set(introduction.nonce, true);
+    if (introduction.messages !== messagesFingerprint) {
+      refuseUpgrade(socket, otherMessages);
+      return;
+    }
     const served = this.#served;
     if (served?.epoch !== introduction.epoch) {
-      socket.end('HTTP/1.1 409 Conflict\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      refuseUpgrade(socket, '409 Conflict');
       return;
     }
     const addAnswer = (headers: string[]): void => {
       headers.push(`X-Fairlead-Replica: ${answerTo(secret, introduction)}`);
     };
+    // The HTTP server has given the socket up; without a listener, a client that resets it would end the program.
+    socket.on('error', () => socket.destroy());
     this.#sockets.once('headers', addAnswer);
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#connect(webSocket, introduction, served));
     this.#sockets.off('headers', addAnswer);
@@ -138,13 +140,17 @@ export class ReplicaEndpoint {
   async #answer(answerer: Answerer, name: string, argument: unknown, signal: AbortSignal) {
     try {
       if (!isMethodName(name)) throw new TypeError(`There is no method ${name}.`);
-      // Made by the method of the same name, in a process that speaks the same version.
-      return ['answer', (await ownerMethods[name](answerer, argument as never, signal)) ?? null];
+      const method = ownerMethods[name];
+      // What the method's own schema has let pass.
+      return ['answer', await method.run(answerer, method.argument.parse(argument) as never, signal)];
     } catch (error) {
       this.#parts.log.error({ err: error, method: name }, 'what another server asked could not be answered');
       return ['failure', error instanceof Error ? error.message : String(error)];
     }
   }
 }
+
+/** What one is answered that speaks otherwise: it is another version of the program. */
+const otherMessages = '426 Upgrade Required';
 
 const closeTimeoutMs = 1_000;

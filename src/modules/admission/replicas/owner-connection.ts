@@ -1,8 +1,7 @@
 import type { Logger } from 'pino';
 import { WebSocket } from 'ws';
-import { z } from 'zod';
 import { Channel } from './channel.ts';
-import { type ArgumentOf, type MethodName, ownerPath } from './methods.ts';
+import { type AnswerOf, type ArgumentOf, answerRule, type MethodName, ownerMethods, ownerPath } from './methods.ts';
 import { introductionOf, isAnswerTo, writeIntroduction } from './proof.ts';
 
 /** The one that decides, in one epoch. */
@@ -18,12 +17,20 @@ export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
 }
 
+/** How a connection came to its end. */
+interface ConnectionEnd {
+  /** Whether the other one is of a version that speaks otherwise. */
+  readonly speaksOtherwise: boolean;
+}
+
 interface Options {
   readonly instanceId: string;
+  /** The fingerprint of the messages that this process sends and understands. */
+  readonly messages: string;
   readonly secret: Uint8Array;
   readonly log: Logger;
   /** Called once, however it came to its end. */
-  readonly onEnd: () => void;
+  readonly onEnd: (end: ConnectionEnd) => void;
 }
 
 interface Pending {
@@ -35,11 +42,6 @@ const connectTimeoutMs = 2_000;
 /** Snapshots of thousands of tenants are the largest. */
 const maxPayloadBytes = 256 * 1_048_576;
 
-const answerRule = z.union([
-  z.tuple([z.number(), z.literal('answer'), z.unknown()]),
-  z.tuple([z.number(), z.literal('failure'), z.string()]),
-]);
-
 /** One connection to the one that decides, until either of them ends it. It is not made again. */
 export class OwnerConnection {
   readonly #channel: Channel;
@@ -50,8 +52,8 @@ export class OwnerConnection {
   #hasEnded = false;
 
   constructor({ address, epoch, instanceId: to }: OwnerAddress & { readonly address: string }, options: Options) {
-    const { instanceId, secret, log, onEnd } = options;
-    const introduction = introductionOf(instanceId, to, epoch);
+    const { instanceId: from, messages, secret, log, onEnd } = options;
+    const introduction = introductionOf({ from, to, epoch, messages });
     const url = new URL(address);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.pathname = `${url.pathname.replace(/\/$/, '')}${ownerPath}`;
@@ -66,9 +68,15 @@ export class OwnerConnection {
     socket.once('upgrade', ({ headers }) => {
       isProven = isAnswerTo(secret, introduction, String(headers['x-fairlead-replica']));
     });
+    let speaksOtherwise = false;
+    socket.once('unexpected-response', (_request, { statusCode }) => {
+      speaksOtherwise = statusCode === 426;
+      log.debug({ host: url.host, statusCode }, 'the server that decides does not take this one');
+      socket.terminate();
+    });
     socket.once('open', () => {
       if (!isProven) {
-        log.error({ address }, 'whatever listens where admission is decided is no server of this deployment');
+        log.error({ host: url.host }, 'whatever listens where admission is decided is no server of this deployment');
         socket.terminate();
         return;
       }
@@ -85,7 +93,7 @@ export class OwnerConnection {
         this.#opened.reject(error);
         for (const { reject } of this.#pending.values()) reject(error);
         this.#pending.clear();
-        onEnd();
+        onEnd({ speaksOtherwise });
       },
     });
   }
@@ -103,7 +111,7 @@ export class OwnerConnection {
     name: Name,
     argument: ArgumentOf<Name>,
     signal: AbortSignal | undefined,
-  ): Promise<unknown> {
+  ): Promise<AnswerOf<Name>> {
     if (!this.#isOpen) await this.#opened.promise;
     if (this.#hasEnded) throw new UnreachableError('The server that decides is gone.');
     this.#lastId += 1;
@@ -115,7 +123,8 @@ export class OwnerConnection {
     if (signal?.aborted) abort();
     else signal?.addEventListener('abort', abort, { once: true });
     try {
-      return await promise;
+      // What the schema of the same method has let pass.
+      return ownerMethods[name].answer.parse(await promise) as AnswerOf<Name>;
     } finally {
       signal?.removeEventListener('abort', abort);
     }

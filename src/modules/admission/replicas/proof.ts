@@ -1,11 +1,13 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Database } from '../../../database/database.ts';
 
-/** What one process says to another when it connects: who it is, and which one it means, in which epoch. */
+/** What one process says to another when it connects: who it is, which one it means, in which epoch, and how it speaks. */
 export interface Introduction {
   readonly from: string;
   readonly to: string;
   readonly epoch: number;
+  /** The fingerprint of the messages that it sends and understands. */
+  readonly messages: string;
   /** Never the same again. */
   readonly nonce: string;
 }
@@ -19,32 +21,38 @@ export async function readOrMakeReplicaSecret({ prisma }: Database): Promise<Uin
 }
 
 /** What only one who knows the secret can say, about one connection: the one who opens it, or the one who answers. */
-const proofOf = (secret: Uint8Array, side: 'opens' | 'answers', { from, to, epoch, nonce }: Introduction): Buffer =>
+const proofOf = (
+  secret: Uint8Array,
+  side: 'opens' | 'answers',
+  { from, to, epoch, messages, nonce }: Introduction,
+): Buffer =>
   createHmac('sha256', secret)
-    .update(['fairlead replica', side, from, to, String(epoch), nonce].join('\n'))
+    .update(['fairlead replica', side, from, to, String(epoch), messages, nonce].join('\n'))
     .digest();
 
 const scheme = 'Fairlead-Replica';
-const introductionPattern = /^Fairlead-Replica ([0-9a-f-]{36}) ([0-9a-f-]{36}) (\d{1,15}) ([\w-]{22}) ([\w-]{43})$/;
+const introductionPattern =
+  /^Fairlead-Replica ([0-9a-f-]{36}) ([0-9a-f-]{36}) (\d{1,15}) ([\w-]{43}) ([\w-]{22}) ([\w-]{43})$/;
 
-export const introductionOf = (from: string, to: string, epoch: number): Introduction => ({
-  from,
-  to,
-  epoch,
+export const introductionOf = (introduction: Omit<Introduction, 'nonce'>): Introduction => ({
+  ...introduction,
   nonce: randomBytes(16).toString('base64url'),
 });
 
 /** The `Authorization` header that introduces a process. */
 export function writeIntroduction(secret: Uint8Array, introduction: Introduction): string {
-  const { from, to, epoch, nonce } = introduction;
-  return [scheme, from, to, epoch, nonce, proofOf(secret, 'opens', introduction).toString('base64url')].join(' ');
+  const { from, to, epoch, messages, nonce } = introduction;
+  return [scheme, from, to, epoch, messages, nonce, proofOf(secret, 'opens', introduction).toString('base64url')].join(
+    ' ',
+  );
 }
 
 /** Who introduces itself; nothing when it does not know the secret. */
 export function readIntroduction(secret: Uint8Array, header: string | undefined): Introduction | undefined {
-  const [, from, to, epoch, nonce, proof] = introductionPattern.exec(header ?? '') ?? [];
-  if (from === undefined || to === undefined || nonce === undefined || proof === undefined) return undefined;
-  const introduction = { from, to, epoch: Number(epoch), nonce };
+  const [, from, to, epoch, messages, nonce, proof] = introductionPattern.exec(header ?? '') ?? [];
+  if (from === undefined || to === undefined || messages === undefined) return undefined;
+  if (nonce === undefined || proof === undefined) return undefined;
+  const introduction = { from, to, epoch: Number(epoch), messages, nonce };
   return isSame(proofOf(secret, 'opens', introduction), proof) ? introduction : undefined;
 }
 

@@ -29,11 +29,13 @@ import type {
   Unavailable,
 } from '../owner.ts';
 import type { LimitView } from '../refusals.ts';
-import type { AnswerOf, ArgumentOf, MethodName } from './methods.ts';
+import type { ArgumentOf, MethodName } from './methods.ts';
 import { type OwnerAddress, OwnerConnection, UnreachableError } from './owner-connection.ts';
 
 interface Parts {
   readonly instanceId: string;
+  /** The fingerprint of the messages that this process sends and understands. */
+  readonly messages: string;
   readonly secret: Uint8Array;
   readonly log: Logger;
   /** Called when the one that decides was not reached, or is gone. */
@@ -47,6 +49,9 @@ const notReached = unavailable('Another server decides, and is not reached at th
 /** It is tried again by itself, since its heartbeats and snapshots are wanted also when nobody asks. */
 const reconnectAfterMs = [50, 100, 250, 500, 1_000] as const;
 
+/** A connection that lasts for less is tried again later each time, as one that is not made at all. */
+const steadyAfterMs = 5_000;
+
 /** Asks the process that decides, wherever it is, over one connection. */
 export class RemoteOwner implements AdmissionOwner {
   readonly #parts: Parts;
@@ -54,6 +59,7 @@ export class RemoteOwner implements AdmissionOwner {
   #connection: OwnerConnection | undefined;
   #attempts = 0;
   #isReached = false;
+  #reachedAt = 0;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(parts: Parts) {
@@ -71,7 +77,7 @@ export class RemoteOwner implements AdmissionOwner {
     this.#connection = undefined;
     this.#isReached = false;
     connection?.close();
-    this.#connected();
+    this.#connect();
   }
 
   close(): void {
@@ -167,42 +173,48 @@ export class RemoteOwner implements AdmissionOwner {
   }
 
   async #ask<Name extends MethodName>(name: Name, argument: ArgumentOf<Name>, signal?: AbortSignal) {
-    const connection = this.#connected();
-    if (connection === undefined) throw new UnreachableError('Nobody is known to decide.');
-    // Made by the method of the same name, in a process that speaks the same version.
-    return (await connection.ask(name, argument, signal)) as AnswerOf<Name>;
+    // It may not be open yet. Where there is none, whoever asks is not to have it tried sooner.
+    const connection = this.#connection;
+    if (connection === undefined) throw new UnreachableError('Nobody who decides is reached.');
+    return connection.ask(name, argument, signal);
   }
 
-  /** The connection, which may not be open yet. */
-  #connected(): OwnerConnection | undefined {
-    if (this.#connection !== undefined || this.#address === undefined) return this.#connection;
+  #connect(): void {
+    if (this.#address === undefined) return;
     const { instanceId, address, epoch } = this.#address;
-    if (address === null || instanceId === this.#parts.instanceId) return undefined;
-    clearTimeout(this.#retry);
+    if (address === null || instanceId === this.#parts.instanceId) return;
     const connection = new OwnerConnection(
       { instanceId, address, epoch },
-      { ...this.#parts, onEnd: () => this.#ended(connection) },
+      { ...this.#parts, onEnd: ({ speaksOtherwise }) => this.#ended(connection, speaksOtherwise) },
     );
     this.#connection = connection;
     connection.opened.then(
       () => {
         if (this.#connection !== connection) return;
-        this.#attempts = 0;
+        this.#reachedAt = performance.now();
         this.#isReached = true;
         this.#parts.onReached();
       },
       () => undefined,
     );
-    return connection;
   }
 
-  #ended(connection: OwnerConnection): void {
+  #ended(connection: OwnerConnection, speaksOtherwise: boolean): void {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
+    if (this.#isReached && performance.now() - this.#reachedAt >= steadyAfterMs) this.#attempts = 0;
     this.#isReached = false;
-    const delayMs = reconnectAfterMs[Math.min(this.#attempts, reconnectAfterMs.length - 1)];
-    this.#attempts += 1;
-    this.#retry = setTimeout(() => this.#connected(), delayMs).unref();
+    if (speaksOtherwise) {
+      // It is the same as long as it decides.
+      this.#parts.log.warn(
+        { owner: this.#address?.instanceId },
+        'the server that decides about admission is of another version, and its messages are not understood: until both are of the same, this one answers requests for admission with NOT_READY',
+      );
+    } else {
+      const delayMs = reconnectAfterMs[Math.min(this.#attempts, reconnectAfterMs.length - 1)];
+      this.#attempts += 1;
+      this.#retry = setTimeout(() => this.#connect(), delayMs).unref();
+    }
     this.#parts.onUnreachable();
   }
 }
