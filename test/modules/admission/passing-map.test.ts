@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -30,7 +30,7 @@ it('a map of what comes and goes has what a map has, in its order, whatever was 
 });
 
 it('what has left it is collected with the young objects', async () => {
-  const script = join(import.meta.dirname, 'passing-load.ts');
+  const script = fileURLToPath(new URL('./passing-load.ts', import.meta.url));
   // A process of its own, whose collector can be asked.
   const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script]);
   const { went, leftBytes } = z.object({ went: z.number(), leftBytes: z.number() }).parse(JSON.parse(stdout));
