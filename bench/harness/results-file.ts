@@ -119,9 +119,11 @@ that nearly every request meets a connection that was last used for another tena
 CPU is per request, with the fence / without it.`;
 
 const aboutScheduler = `A pair settles a request that runs, at other tokens than estimated, gives its slot to whose turn it is, and submits
-a request of the same tenant. So every tenant has requests waiting at all times. CPU is that of the whole process, the
-collection of garbage in other threads included. A bare heap is the floor: a binary heap of as many numbers as requests
-wait, of which the least is replaced. Bytes are what the scheduler remembers, with the ids of what waits.`;
+a request of the same tenant: eight settlements, their grants, and eight requests in turn, as a server has them that takes
+what came in at once. So every tenant has requests waiting at all times. CPU is that of the whole process, the collection
+of garbage in other threads included. A bare heap is the floor: a binary heap of as many numbers as requests wait, of
+which the least is replaced. Bytes are what the scheduler remembers, without the ids that it was told. At 100,000 most
+of the time is waiting for memory, so that it differs with what else the machine's memory is used for.`;
 
 const aboutFairness = `The two scenarios that Obleth publishes for its own fairness, scored by the same formulas, against one process of the
 program: each worker has one request at a time, which is admitted over HTTP, holds its slot for 250 ms (20 % more or less)
