@@ -145,21 +145,26 @@ export const announcements = schemaOf<readonly Announcement[]>()(
   z.array(z.strictObject({ id: text, topic: text, tenantId: textOrNull, payload: z.record(text, z.unknown()) })),
 );
 
+/** Whose a request is, and what it is for. */
+const whose = {
+  tenantId: text,
+  fairshareGroupId: text,
+  keyId: text,
+  userId: textOrNull,
+  teamId: textOrNull,
+  appId: textOrNull,
+  productId: textOrNull,
+  engineId: textOrNull,
+  modelId: textOrNull,
+  modelName: text,
+  gatewayId: textOrNull,
+};
+
 const lease = schemaOf<LeaseView>()(
   z.strictObject({
     id: text,
     credentialId: text,
-    tenantId: text,
-    fairshareGroupId: text,
-    keyId: text,
-    userId: textOrNull,
-    teamId: textOrNull,
-    appId: textOrNull,
-    productId: textOrNull,
-    engineId: textOrNull,
-    modelId: textOrNull,
-    modelName: text,
-    gatewayId: textOrNull,
+    ...whose,
     requestId: text,
     sessionId: textOrNull,
     requestType: text,
@@ -216,17 +221,7 @@ export const renewAnswer = schemaOf<RenewAnswer>()(
 const usageRecord = schemaOf<UsageRecordRow>()(
   z.strictObject({
     id: text,
-    tenantId: text,
-    fairshareGroupId: text,
-    keyId: text,
-    userId: textOrNull,
-    teamId: textOrNull,
-    appId: textOrNull,
-    productId: textOrNull,
-    engineId: textOrNull,
-    modelId: textOrNull,
-    modelName: text,
-    gatewayId: textOrNull,
+    ...whose,
     credentialId: text,
     requestId: text,
     sessionId: textOrNull,
