@@ -12,6 +12,7 @@ import {
 } from './kinds.ts';
 import { begunBudget, type Layer, type LayerStack } from './layers.ts';
 import type { Amounts, Reservation, Taken } from './reservation.ts';
+import { Rounds } from './rounds.ts';
 import { Tally } from './tally.ts';
 
 /** Why a request is refused: the limit that is named, and when all limits let it pass. */
@@ -55,8 +56,8 @@ export interface UnknownUse {
 export class Ledger {
   readonly #owners = new Map<string, OwnerCounters>();
   readonly #changed = new Set<OwnerCounters>();
-  #sweeping: Iterator<OwnerCounters> | undefined;
-  #walking: Iterator<OwnerCounters> | undefined;
+  readonly #sweepRounds = new Rounds(() => this.#owners.values());
+  readonly #endlessRounds = new Rounds(() => this.#owners.values());
   #onChanged: () => void = () => undefined;
 
   /** How many owners have counters. */
@@ -233,13 +234,7 @@ export class Ledger {
    */
   endless(atMost = 1_000): string[] {
     const found: string[] = [];
-    for (let looked = 0; looked < atMost; looked++) {
-      this.#walking ??= this.#owners.values();
-      const { value: counters, done } = this.#walking.next();
-      if (done) {
-        this.#walking = undefined;
-        break;
-      }
+    for (const counters of this.#endlessRounds.next(atMost)) {
       if (counters.lastEnd === null) found.push(counters.key);
     }
     return found;
@@ -261,13 +256,7 @@ export class Ledger {
    */
   sweep(now: number, atMost = 1_000): string[] {
     const forgotten: string[] = [];
-    for (let looked = 0; looked < atMost; looked++) {
-      this.#sweeping ??= this.#owners.values();
-      const { value: counters, done } = this.#sweeping.next();
-      if (done) {
-        this.#sweeping = undefined;
-        break;
-      }
+    for (const counters of this.#sweepRounds.next(atMost)) {
       const { lastEnd } = counters;
       if (lastEnd === null || lastEnd > now || this.#changed.has(counters)) continue;
       this.forget(counters.key);
