@@ -1,5 +1,5 @@
 import { complexityFromQuery } from '@pothos/plugin-complexity';
-import { type DocumentNode, type GraphQLSchema, Kind, visit } from 'graphql';
+import { type DocumentNode, type GraphQLSchema, Kind, TypeInfo, visit, visitWithTypeInfo } from 'graphql';
 import type { Clock, GraphContext } from './context.ts';
 
 export interface CostLimits {
@@ -86,20 +86,19 @@ const accountsMin = 10_000;
 /** Remembered costs of one document: it has as many as there are sizes of pages that callers ask of it. */
 const rememberedMax = 100;
 
-/** What a field costs by what there is, beside its arguments: the way to less of it. */
-const advice = {
-  fairshareHistory:
-    'Of fairshareHistory, ask for a shorter time (since, until), for MINUTES, for the rows of some tenants (tenants(ids: …)), or for totals alone.',
-} as const satisfies Readonly<Record<string, string>>;
-
-const isChanging = (name: string): name is keyof typeof advice => Object.hasOwn(advice, name);
+/**
+ * The option of a field whose cost depends on what there is, and not on its arguments alone.
+ *
+ * @param advice how to ask it for less
+ */
+export const costsByWhatThereIs = (advice: string) => ({ extensions: { costAdvice: advice } }) as const;
 
 /** What is known of a document. */
 interface Known {
   readonly variables: readonly string[];
   readonly costs: Map<string, number>;
-  /** Of the fields whose costs change by themselves, one that it has. */
-  readonly changing: keyof typeof advice | undefined;
+  /** Of a field whose cost depends on what there is; nothing when it has none. */
+  readonly advice: string | undefined;
 }
 
 /**
@@ -122,7 +121,7 @@ export class CostCalculator {
     context?: GraphContext,
   ): number {
     const known = this.#known(document);
-    if (known.changing !== undefined) return this.#compute(document, operationName, variables, context);
+    if (known.advice !== undefined) return this.#compute(document, operationName, variables, context);
     const name = operationName ?? '';
     const key =
       known.variables.length === 0
@@ -138,14 +137,13 @@ export class CostCalculator {
 
   /** How to ask for less. */
   adviceOf(document: DocumentNode): string {
-    const { changing } = this.#known(document);
-    return changing === undefined ? 'Ask for fewer rows or fields.' : advice[changing];
+    return this.#known(document).advice ?? 'Ask for fewer rows or fields.';
   }
 
   #known(document: DocumentNode): Known {
     const before = this.#documents.get(document);
     if (before !== undefined) return before;
-    const known = { variables: costVariables(document), costs: new Map(), changing: changingField(document) };
+    const known = { variables: costVariables(document), costs: new Map(), advice: costAdvice(this.#schema, document) };
     this.#documents.set(document, known);
     return known;
   }
@@ -165,13 +163,19 @@ export class CostCalculator {
   }
 }
 
-function changingField(document: DocumentNode): keyof typeof advice | undefined {
-  let found: keyof typeof advice | undefined;
-  visit(document, {
-    Field: ({ name: { value } }) => {
-      if (isChanging(value)) found = value;
-    },
-  });
+/** What a field of it says that costs by what there is. */
+function costAdvice(schema: GraphQLSchema, document: DocumentNode): string | undefined {
+  let found: string | undefined;
+  const types = new TypeInfo(schema);
+  visit(
+    document,
+    visitWithTypeInfo(types, {
+      Field: () => {
+        const advice = types.getFieldDef()?.extensions.costAdvice;
+        if (typeof advice === 'string') found = advice;
+      },
+    }),
+  );
   return found;
 }
 

@@ -1,5 +1,6 @@
 import { builder, requires } from '../../graph/builder.ts';
 import type { GraphContext } from '../../graph/context.ts';
+import { costsByWhatThereIs } from '../../graph/cost.ts';
 import { enumValues } from '../../graph/enums.ts';
 import { RequestError } from '../../graph/errors.ts';
 import { isGiven } from '../../graph/given.ts';
@@ -154,6 +155,9 @@ const FairshareHistoryType = builder.objectRef<HistoryView>('FairshareHistory').
 builder.queryField('fairshareHistory', (t) =>
   t.field({
     ...requires(['fairshare:read']),
+    ...costsByWhatThereIs(
+      'Of fairshareHistory, ask for a shorter time (since, until), for MINUTES, for the rows of some tenants (tenants(ids: …)), or for totals alone.',
+    ),
     type: FairshareHistoryType,
     description: `What the slots were taken by lately, as far as you may see it. It costs ${costOfRow} for each point and each row of one: rather than leave points out, what costs too much is refused.`,
     complexity: (args, context) => ({ field: 1, multiplier: costOfRow * pointCount(context, args) }),
