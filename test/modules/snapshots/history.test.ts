@@ -192,6 +192,13 @@ describe('what the history costs', () => {
     const { error } = await ask(text, app.operator, { ids: given });
     expect(error).toMatchObject({ extensions: { code, argument: 'ids' } });
   });
+
+  it('is by what there is at that time, also of a document that was asked before', async () => {
+    const text = `{ fairshareHistory(resolution: MINUTES) ${totals} }`;
+    const { cost } = await ask(text);
+    app.clock.advance(10 * minute);
+    expect((await ask(text)).cost).toBe(cost + 10 * 0.2);
+  });
 });
 
 describe('what is kept', () => {
