@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { weights } from './contenders.ts';
 import type { Known } from './world.ts';
 import { tenantOf, World } from './world.ts';
 
@@ -29,7 +30,6 @@ interface Step {
   readonly asks: readonly { readonly key: number; readonly cost: number }[];
 }
 
-const weights = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 1_000_000 }));
 const scenes = (costParts: fc.Arbitrary<number>): fc.Arbitrary<Scene> =>
   fc
     .record({
@@ -260,154 +260,5 @@ describe('fairness between those who keep waiting', () => {
       { numRuns: 100, endOnFailure: true },
     );
     expect(comparisons).toBeGreaterThan(10_000);
-  });
-});
-
-const plain = { pool: 'model', priority: 'NORMAL', caps: [], cost: 10 } as const;
-
-/** Tenants of a group each, or all of one group, or without groups. */
-function contenders(weightList: readonly number[], shape: 'groups' | 'tenants' | 'weighted'): World {
-  const world = new World();
-  if (shape === 'weighted') world.perform({ kind: 'setAlgorithm', algorithm: 'WEIGHTED' });
-  for (const [index, weight] of weightList.entries()) {
-    const group = shape === 'groups' ? `g${index}` : 'g';
-    world.scheduler.setGroup(group, { weight });
-    world.setTenant(`t${index}`, group, weight);
-  }
-  return world;
-}
-
-const shapes = fc.constantFrom('groups', 'tenants', 'weighted');
-
-describe('nobody starves', () => {
-  it('a joiner has its k-th grant within the turns that weights give the others until then, with one slot and at any weights', () => {
-    const joins = fc.record({
-      weights: fc.array(weights, { minLength: 2, maxLength: 6 }),
-      shape: shapes,
-      before: fc.nat({ max: 60 }),
-      k: fc.integer({ min: 1, max: 3 }),
-    });
-    fc.assert(
-      fc.property(joins, ({ weights: weightList, shape, before, k }) => {
-        const world = contenders(weightList, shape);
-        world.setPool('model', 1);
-        const ask = (tenant: number): Known =>
-          world.submit({ ...plain, tenantId: `t${tenant}`, keyId: `t${tenant}.0` });
-        const settle = (): void => {
-          const [request] = world.all('HELD');
-          if (request === undefined) return;
-          world.settle(request, request.cost);
-          if (request.tenantId !== 't0') ask(Number(request.tenantId.slice(1)));
-        };
-        for (let tenant = 1; tenant < weightList.length; tenant += 1)
-          for (let count = 0; count < 3; count += 1) ask(tenant);
-        for (let count = 0; count < before; count += 1) settle();
-        const asked = Array.from({ length: k }, () => ask(0));
-        const own = weightList[0] ?? 1;
-        const bound = weightList.slice(1).reduce((turns, weight) => turns + Math.ceil(((k - 1) * weight) / own) + 1, k);
-        fc.pre(bound < 2_000);
-        let turns = 0;
-        while (asked.at(-1)?.state === 'WAITING' && turns <= bound) {
-          settle();
-          turns += 1;
-        }
-        expect(turns).toBeLessThanOrEqual(bound);
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  it('everybody who waits is served while fewer slots than groups are in use, however unequal they are', () => {
-    fc.assert(
-      fc.property(fc.array(weights, { minLength: 3, maxLength: 6 }), shapes, (weightList, shape) => {
-        const world = contenders(weightList, shape);
-        world.setPool('model', 2);
-        const first = weightList.map((_, tenant) =>
-          Array.from({ length: 3 }, () => world.submit({ ...plain, tenantId: `t${tenant}`, keyId: `t${tenant}.0` })),
-        );
-        // Everybody's first, in as many turns as there are contenders, and what they hold in advance.
-        for (let turn = 0; turn < weightList.length + 4; turn += 1) {
-          const [request] = world.all('HELD');
-          if (request === undefined) break;
-          world.settle(request, request.cost);
-          world.submit({ ...plain, tenantId: request.tenantId, keyId: request.keyId });
-        }
-        expect(first.filter(([request]) => request?.state === 'WAITING')).toEqual([]);
-      }),
-      { numRuns: 200 },
-    );
-  });
-
-  it('whose requests cost nothing, or are cancelled as soon as they are granted, do not hold up others', () => {
-    for (const end of ['settle', 'cancel'] as const) {
-      const world = contenders([100, 100], 'groups');
-      world.setPool('model', 1);
-      for (let count = 0; count < 30; count += 1) {
-        for (const tenant of ['t0', 't1']) world.submit({ ...plain, tenantId: tenant, keyId: `${tenant}.0` });
-      }
-      for (let count = 0; count < 30; count += 1) {
-        const [request] = world.all('HELD');
-        if (request === undefined) break;
-        if (request.tenantId === 't1') world.settle(request, 10);
-        else if (end === 'settle') world.settle(request, 0);
-        else world.cancel(request);
-      }
-      expect(world.all('SETTLED').filter(({ tenantId }) => tenantId === 't1').length).toBeGreaterThanOrEqual(2);
-    }
-  });
-});
-
-describe('borrowing', () => {
-  it('an idle share is used at once, and whoever comes back gets the next slots until it has its share', () => {
-    const returns = fc.record({
-      capacity: fc.integer({ min: 1, max: 12 }),
-      weights: fc.tuple(weights, weights),
-      shape: shapes,
-      wanted: fc.integer({ min: 1, max: 12 }),
-      history: fc.nat({ max: 30 }),
-    });
-    fc.assert(
-      fc.property(returns, ({ capacity, weights: pair, shape, wanted, history }) => {
-        const world = contenders(pair, shape);
-        world.setPool('model', capacity);
-        const ask = (tenant: string): Known => world.submit({ ...plain, tenantId: tenant, keyId: `${tenant}.0` });
-        for (let count = 0; count < 3 * capacity; count += 1) ask('t0');
-        expect(world.all('HELD')).toHaveLength(capacity);
-        for (let count = 0; count < history; count += 1) {
-          const [request] = world.all('HELD');
-          if (request !== undefined) world.settle(request, request.cost);
-          ask('t0');
-        }
-        for (let count = 0; count < wanted; count += 1) ask('t1');
-        const owed = Math.min(wanted, Math.floor((capacity * pair[1]) / (pair[0] + pair[1])));
-        for (let count = 1; count <= owed; count += 1) {
-          const request = world.all('HELD').find(({ tenantId }) => tenantId === 't0');
-          if (request !== undefined) world.settle(request, request.cost);
-          expect(world.all('HELD').filter(({ tenantId }) => tenantId === 't1')).toHaveLength(count);
-        }
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  it('coming and going gains nothing: an advance is made up for', () => {
-    const world = contenders([100, 100], 'groups');
-    world.setPool('model', 8);
-    const served = { t0: 0, t1: 0 };
-    world.onGrant = ({ tenantId }) => {
-      if (tenantId === 't0' || tenantId === 't1') served[tenantId] += 1;
-    };
-    const ask = (tenant: string): Known => world.submit({ ...plain, tenantId: tenant, keyId: `${tenant}.0` });
-    for (let count = 0; count < 2_000; count += 1) ask('t0');
-    for (let round = 0; round < 100; round += 1) {
-      // Comes with as much as it is owed, and waits for nothing then.
-      if (world.all('WAITING').every(({ tenantId }) => tenantId === 't0'))
-        for (let count = 0; count < 4; count += 1) ask('t1');
-      for (let count = 0; count < 4; count += 1) {
-        const [request] = world.all('HELD');
-        if (request !== undefined) world.settle(request, request.cost);
-      }
-    }
-    expect(served.t1).toBeLessThanOrEqual(served.t0 + 8);
   });
 });

@@ -1,11 +1,10 @@
 /** What is guaranteed also when the algorithm, a cap or a capacity changes with requests waiting and running. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { plain, weights } from './contenders.ts';
 import { live, traces } from './traces.ts';
 import { type Known, type Operation, World } from './world.ts';
 
-const plain = { pool: 'model', priority: 'NORMAL', caps: [], cost: 10 } as const;
-const weights = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 1_000_000 }));
 const shapes = fc.constantFrom<'HIERARCHICAL' | 'WEIGHTED'>('HIERARCHICAL', 'WEIGHTED');
 
 const submissions: fc.Arbitrary<Operation> = fc.record({
