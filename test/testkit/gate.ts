@@ -190,6 +190,13 @@ export class Gate {
     return { ...lease, admission, queueWaitMs };
   }
 
+  /** As many, one after the other. */
+  async admitSeveral(count: number, wanted: Wanted): Promise<readonly string[]> {
+    const leaseIds: string[] = [];
+    while (leaseIds.length < count) leaseIds.push((await this.admit(wanted)).id);
+    return leaseIds;
+  }
+
   async refused(wanted: Wanted): Promise<Refused> {
     const answer = await this.ask(wanted);
     if (answer.__typename !== 'AdmissionRefusedError') throw new Error(`It is no refusal: ${JSON.stringify(answer)}`);

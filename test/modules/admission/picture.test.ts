@@ -1,17 +1,18 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { Scope } from '../../../src/access/scopes.ts';
 import { decodeId } from '../../../src/graph/ids.ts';
 import { startTestApp } from '../../testkit/app.ts';
+import { expectNoFailures } from '../../testkit/bad-input.ts';
 import { eventually } from '../../testkit/eventually.ts';
 import { follow } from '../../testkit/follow.ts';
 import { callerOf, Gate, modelWith } from '../../testkit/gate.ts';
 import { graphql } from '../../testkit/generated/gql.ts';
 import { Seed } from '../../testkit/seed.ts';
+import { statsOf } from './stats.ts';
 
 const app = await startTestApp();
 const seed = new Seed(app);
 const gate = new Gate(app.operator);
-const { admission } = app.app.services;
 const operator = {
   kind: 'ROOT',
   scopes: new Set<Scope>(['fairshare:totals']),
@@ -21,10 +22,7 @@ const operator = {
 
 // Rates are over the last seconds: those of the test before are over.
 beforeEach(() => app.clock.advance(10_000));
-
-afterAll(() => {
-  expect(app.logged).toEqual([]);
-});
+expectNoFailures(app);
 
 const PictureFollow = graphql(`
   subscription PictureFollow {
@@ -99,72 +97,6 @@ const PictureNames = graphql(`
   }
 `);
 
-const PictureStats = graphql(`
-  query PictureStats {
-    stats {
-      totals {
-        inFlight
-        queued
-        maxInFlight
-        gatewaysAlive
-        admittedPerSecond
-        refusedPerSecond
-        settledPerSecond
-        tokensPerSecond
-        refusals {
-          reason
-          perSecond
-        }
-        queueWaitP50Ms
-        queueWaitP99Ms
-        oldestWaitMs
-      }
-      tenants {
-        name
-        inFlight
-        queued
-        admittedPerSecond
-        refusedPerSecond
-        settledPerSecond
-        tokensPerSecond
-      }
-    }
-  }
-`);
-
-const PictureStatsFollow = graphql(`
-  subscription PictureStatsFollow {
-    statsLive(minIntervalMs: 100) {
-      totals {
-        admittedPerSecond
-      }
-    }
-  }
-`);
-
-const PictureSlots = graphql(`
-  query PictureSlots {
-    fairshare {
-      totals {
-        capacity
-        configuredCapacity
-      }
-    }
-    stats {
-      totals {
-        maxInFlight
-      }
-    }
-  }
-`);
-
-/** Asks for so many requests of a key, which are admitted at once. */
-async function admitted(count: number, wanted: Parameters<Gate['admit']>[0]): Promise<string[]> {
-  const ids = [];
-  for (let asked = 0; asked < count; asked += 1) ids.push((await gate.admit(wanted)).id);
-  return ids;
-}
-
 describe('fairshareLive', () => {
   it('shows who has which slots and waits for more, with what the weights give, by the names that they have', async () => {
     const model = await modelWith(app, seed, 4);
@@ -176,7 +108,7 @@ describe('fairshareLive', () => {
     expect((await following.next()).fairshareLive).toMatchObject({ totals: { inFlight: 0, queued: 0 }, tenants: [] });
 
     // The light one borrows what the heavy one leaves.
-    const held = await admitted(4, { keyId: light.keyId, model: model.name });
+    const held = await gate.admitSeveral(4, { keyId: light.keyId, model: model.name });
     const waiting = ['first', 'second'].map((requestId) =>
       gate.admit({ keyId: heavy.keyId, model: model.name, requestId }),
     );
@@ -250,8 +182,8 @@ describe('fairshareLive', () => {
     const model = await modelWith(app, seed, 4);
     const [own, other] = [await callerOf(seed), await callerOf(seed)];
     const ids = [
-      ...(await admitted(1, { keyId: own.keyId, model: model.name })),
-      ...(await admitted(2, { keyId: other.keyId, model: model.name })),
+      ...(await gate.admitSeveral(1, { keyId: own.keyId, model: model.name })),
+      ...(await gate.admitSeveral(2, { keyId: other.keyId, model: model.name })),
     ];
     app.clock.advance(100);
     const tenant = app.ofTenant(decodeId('Tenant', own.tenantId), 'fairshare:read', 'stats:read');
@@ -264,8 +196,7 @@ describe('fairshareLive', () => {
       keys: [{ keyId: own.keyId, tenantId: own.tenantId, inFlight: 1 }],
       pools: [{ model: model.name, totals: null, tenants: [{ inFlight: 1 }] }],
     });
-    const { stats } = await tenant.run(PictureStats);
-    expect(stats).toMatchObject({ totals: null, tenants: [{ inFlight: 1, admittedPerSecond: 0.2 }] });
+    expect(await statsOf(tenant)).toMatchObject({ totals: null, tenants: [{ inFlight: 1, admittedPerSecond: 0.2 }] });
     await following.stop();
     await Promise.all(ids.map((id) => gate.settle(id)));
   });
@@ -274,7 +205,10 @@ describe('fairshareLive', () => {
     const own = await callerOf(seed);
     const product = await seed.product({ tenantId: own.tenantId });
     const key = await seed.key({ kind: 'PRODUCT', productId: product.id, scopes: ['cloud:inference'] });
-    const ids = [...(await admitted(1, { keyId: own.keyId })), ...(await admitted(2, { keyId: key.id }))];
+    const ids = [
+      ...(await gate.admitSeveral(1, { keyId: own.keyId })),
+      ...(await gate.admitSeveral(2, { keyId: key.id })),
+    ];
     app.clock.advance(100);
     const bound = { tenantId: decodeId('Tenant', own.tenantId), productId: decodeId('Product', product.id) };
     const caller = app.as({ kind: 'PRODUCT', ...bound, scopes: new Set(['fairshare:read'] as const) });
@@ -286,7 +220,7 @@ describe('fairshareLive', () => {
 
   it('goes on with the name that somebody has now', async () => {
     const { keyId, tenantId } = await callerOf(seed);
-    const [lease = ''] = await admitted(1, { keyId });
+    const { id: lease } = await gate.admit({ keyId });
     const name = seed.name();
     await seed.run('updateTenant', { tenantId, name });
     await eventually(async () => {
@@ -298,140 +232,11 @@ describe('fairshareLive', () => {
   });
 });
 
-describe('stats', () => {
-  it('count what was admitted, refused and settled in the last seconds, and how long it waited', async () => {
-    const model = await modelWith(app, seed, 2);
-    const caller = await callerOf(seed);
-    const limited = await callerOf(seed, { limits: { requestsPerMinute: 1 } });
-    const wanted = { keyId: caller.keyId, model: model.name };
-    const held = await admitted(2, wanted);
-    const waiting = gate.admit({ ...wanted, requestId: 'third' });
-    await gate.whenQueued('third');
-    app.clock.advance(1_000);
-    const [other = ''] = await admitted(1, { keyId: limited.keyId });
-    await gate.refused({ keyId: limited.keyId });
-    await gate.refused({ keyId: limited.keyId });
-
-    const { stats: before } = await app.operator.run(PictureStats);
-    expect(before.totals).toMatchObject({
-      inFlight: 3,
-      queued: 1,
-      admittedPerSecond: 0.6,
-      refusedPerSecond: 0.4,
-      settledPerSecond: 0,
-      tokensPerSecond: 0,
-      refusals: [{ reason: 'RATE_LIMITED', perSecond: 0.4 }],
-      queueWaitP50Ms: 0,
-      queueWaitP99Ms: 0,
-      oldestWaitMs: 1_000,
-    });
-
-    await gate.settle(held[0] ?? '', { inputTokens: 30, outputTokens: 70 });
-    const third = await waiting;
-    app.clock.advance(100);
-    const { stats } = await app.operator.run(PictureStats);
-    expect(stats.totals).toMatchObject({
-      inFlight: 3,
-      queued: 0,
-      admittedPerSecond: 0.8,
-      settledPerSecond: 0.2,
-      tokensPerSecond: 20,
-      queueWaitP50Ms: 0,
-      queueWaitP99Ms: 1_000,
-      oldestWaitMs: null,
-    });
-    expect(stats.tenants).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ inFlight: 2, admittedPerSecond: 0.6, settledPerSecond: 0.2, tokensPerSecond: 20 }),
-        expect.objectContaining({ inFlight: 1, admittedPerSecond: 0.2, refusedPerSecond: 0.4 }),
-      ]),
-    );
-
-    // What is long past counts no more.
-    for (const id of [held[1] ?? '', other, third.id]) await gate.settle(id);
-    app.clock.advance(6_000);
-    expect((await app.operator.run(PictureStats)).stats).toMatchObject({
-      totals: { inFlight: 0, admittedPerSecond: 0, refusals: [], queueWaitP99Ms: null },
-      tenants: [],
-    });
-  });
-
-  it('count a settlement that comes after its lease has expired, once', async () => {
-    const { keyId } = await callerOf(seed);
-    const lease = await gate.admit({ keyId, leaseSeconds: 10 });
-    app.clock.advance(10_000);
-    await eventually(async () => expect(await gate.leaseIds()).toEqual([]));
-    const totals = async () => (await app.operator.run(PictureStats)).stats.totals;
-    expect(await totals()).toMatchObject({ settledPerSecond: 0, tokensPerSecond: 0 });
-    for (let time = 0; time < 2; time += 1) {
-      expect(await gate.settle(lease.id, { inputTokens: 30, outputTokens: 70 })).toMatchObject({
-        usageRecord: { settlement: 'LATE' },
-      });
-    }
-    app.clock.advance(100);
-    expect(await totals()).toMatchObject({ settledPerSecond: 0.2, tokensPerSecond: 20 });
-  });
-
-  it('fall to nothing before the eyes of those who follow them, when nothing happens any more', async () => {
-    const { keyId } = await callerOf(seed);
-    const following = await follow(app.app, app.operator, PictureStatsFollow, {});
-    expect((await following.next()).statsLive.totals?.admittedPerSecond).toBe(0);
-    const first = following.next();
-    await gate.settle((await gate.admit({ keyId })).id);
-    app.clock.advance(500);
-    const seen = [(await first).statsLive.totals?.admittedPerSecond];
-    while (seen.at(-1) !== 0 && seen.length < 10) {
-      const next = following.next();
-      app.clock.advance(1_000);
-      seen.push((await next).statsLive.totals?.admittedPerSecond);
-    }
-    expect(seen.slice(0, 4)).toEqual([0.2, 0.2, 0.2, 0.2]);
-    expect(seen.at(-1)).toBe(0);
-    expect(seen.length).toBeLessThanOrEqual(7);
-    await following.stop();
-  });
-
-  it('count the slots of models that are enabled, no more than may run at once', async () => {
-    const model = await modelWith(app, seed, 1_000);
-    const shown = async () => {
-      app.clock.advance(1_000);
-      const { fairshare, stats } = await app.operator.run(PictureSlots);
-      return [fairshare.totals?.capacity, fairshare.totals?.configuredCapacity, stats.totals?.maxInFlight];
-    };
-    const [all = 0] = await shown();
-    expect(await shown()).toEqual([all, all, all]);
-    await seed.run('setCapacity', { deployment: 900 });
-    await admission.refreshed();
-    expect(await shown()).toEqual([all, all, 900]);
-    await seed.run('updateModel', { modelId: model.id, isEnabled: false });
-    await admission.refreshed();
-    const rest = all - 1_000;
-    expect(await shown()).toEqual([rest, rest, Math.min(900, rest)]);
-    await seed.run('setCapacity', { deployment: null });
-    await admission.refreshed();
-  });
-
-  it('count the gateways that were heard of lately', async () => {
-    const alive = async () => (await app.operator.run(PictureStats)).stats.totals?.gatewaysAlive;
-    const silenceMs = app.config.gateways.silenceSeconds * 1_000;
-    const { id: gatewayId } = await seed.gateway();
-    await admission.refreshed();
-    app.clock.advance(1_000);
-    expect(await alive()).toBe(1);
-    app.clock.advance(silenceMs - 5_000);
-    await seed.run('gatewayHeartbeat', { gatewayId, inFlight: 0 });
-    app.clock.advance(silenceMs - 5_000);
-    expect(await alive()).toBe(1);
-    app.clock.advance(silenceMs);
-    expect(await alive()).toBe(0);
-  });
-});
-
 it('a process that does not decide shows what the one shows that does, live and in its history, and how many there are', async () => {
   const second = await startTestApp({ sameDatabaseAs: app, clock: app.clock });
   const { keyId } = await callerOf(seed);
   // Test time passes while the other process gets to know of it.
-  const [lease = ''] = await admitted(1, { keyId, leaseSeconds: 3_600 });
+  const { id: lease } = await gate.admit({ keyId, leaseSeconds: 3_600 });
   const newestPoint = () => second.app.services.snapshots.history(operator, { resolution: 'SECONDS' }).points.at(-1);
   await eventually(() => {
     app.clock.advance(2_000);
@@ -463,7 +268,7 @@ it('a process that does not decide shows what the one shows that does, live and 
     return inFlight;
   };
   await eventually(async () => expect(await nextInFlight()).toBe(0));
-  await admitted(2, { keyId, leaseSeconds: 3_600 });
+  const more = await gate.admitSeveral(2, { keyId, leaseSeconds: 3_600 });
   await eventually(() => {
     app.clock.advance(2_000);
     expect(newestPoint()).toMatchObject({ inFlight: 2 });
@@ -473,6 +278,7 @@ it('a process that does not decide shows what the one shows that does, live and 
 
   await app.app.services.snapshots.stats();
   expect(await second.app.services.snapshots.stats()).toMatchObject({ totals: { inFlight: 2 } });
+  await Promise.all(more.map((id) => gate.settle(id)));
   await second.close();
   await eventually(async () => {
     app.clock.advance(1_000);
