@@ -4,29 +4,12 @@ import { createClient } from 'graphql-ws';
 import pg from 'pg';
 import { describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { startTestApp, type TestApp } from '../testkit/app.ts';
+import { startTestApp } from '../testkit/app.ts';
+import { holdTenants } from '../testkit/held.ts';
 import { Socket } from '../testkit/socket.ts';
 
 const createTenant =
   'mutation { createTenant(input: { name: "In flight" }) { ... on CreateTenantPayload { tenant { name } } } }';
-
-/** Holds every command on tenants until it is released. */
-async function holdTenants({ databaseUrl }: TestApp) {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  await client.query('BEGIN; LOCK TABLE tenant IN ACCESS EXCLUSIVE MODE');
-  return {
-    /** Waits until this many transactions are held. */
-    held: (count: number) =>
-      vi.waitFor(async () => {
-        const { rows } = await client.query<{ waiting: number }>(
-          "SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted AND relation = 'tenant'::regclass",
-        );
-        expect(rows[0]?.waiting).toBe(count);
-      }),
-    release: () => client.end(),
-  };
-}
 
 const refusesConnections = async (url: string): Promise<boolean> => {
   const socket = connect(Number(new URL(url).port), '127.0.0.1');

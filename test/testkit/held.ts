@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { expect } from 'vitest';
 import type { TestApp } from './app.ts';
 import { eventually } from './eventually.ts';
@@ -9,6 +10,24 @@ export async function holdTable({ app }: Pick<TestApp, 'app'>, table: string): P
   return async () => {
     await client.query('ROLLBACK');
     client.release();
+  };
+}
+
+/** Holds every command on tenants until it is released, also while the program ends. */
+export async function holdTenants({ databaseUrl }: Pick<TestApp, 'databaseUrl'>) {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query('BEGIN; LOCK TABLE tenant IN ACCESS EXCLUSIVE MODE');
+  return {
+    /** Until this many transactions are held. */
+    held: (count: number) =>
+      eventually(async () => {
+        const { rows } = await client.query<{ waiting: number }>(
+          "SELECT count(*)::int AS waiting FROM pg_locks WHERE NOT granted AND relation = 'tenant'::regclass",
+        );
+        expect(rows[0]?.waiting).toBe(count);
+      }),
+    release: () => client.end(),
   };
 }
 
