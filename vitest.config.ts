@@ -9,7 +9,7 @@ import { defineConfig } from 'vitest/config';
 const ownProcess = [
   'test/access/second-fence.test.ts',
   'test/graph/runtime-commands.test.ts',
-  'test/modules/snapshots/live.test.ts',
+  'test/modules/snapshots/slow-readers.test.ts',
 ];
 
 export default defineConfig({

@@ -49,3 +49,9 @@ export async function openConnection(url: string): Promise<OpenConnection> {
   await once(socket, 'connect');
   return { socket, received: () => received };
 }
+
+/** A POST to the graph, as it is written on such a connection. */
+export function writtenPost(headers: Readonly<Record<string, string>>, body: string, version = '1.1'): string {
+  const lines = Object.entries({ host: 'here', ...headers, 'content-length': Buffer.byteLength(body) });
+  return `POST /graphql HTTP/${version}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
+}
