@@ -10,8 +10,8 @@ import type { ClientOrder, Deliveries, Reply, ServerOrder, ServerReport, Transpo
 import { onCleanup } from '../harness/cleanup.ts';
 import type { BenchDatabase } from '../harness/database.ts';
 import type { Options } from '../harness/options.ts';
-import { benchFolder } from '../harness/processes.ts';
-import { ratio, table, whole } from '../harness/report.ts';
+import { benchFolder, commonEnvironment } from '../harness/processes.ts';
+import { table, whole } from '../harness/report.ts';
 import { median } from '../harness/statistics.ts';
 
 /** A process that obeys, one order at a time. */
@@ -25,7 +25,7 @@ class Obedient<Order extends object> {
       execArgv: ['--expose-gc'],
       cwd: benchFolder,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ...environment },
+      env: { ...commonEnvironment, ...environment },
     });
     this.stop = onCleanup(async () => {
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
@@ -126,54 +126,117 @@ const warmUpSubscribers = 20;
 /** As long as a few rounds: pings are sent every 12 seconds. */
 const blockSeconds = 12;
 
-/** Until what is executed for each snapshot is compiled, which in a short measurement would be most of it. */
-async function warmUp(
-  { server, transport, url, connectionParams }: Contestant,
-  clients: Clients,
-  { document }: Load,
-  { firstWarmUpSeconds }: Options,
-): Promise<void> {
-  await server.tell({ kind: 'publish', everyMs: 100 });
-  const query = documents[document];
-  await clients.tell({ kind: 'connect', transport, url, count: warmUpSubscribers, connectionParams, query });
-  await clients.tell({ kind: 'measure', ms: firstWarmUpSeconds * 1_000 });
-  await clients.tell({ kind: 'disconnect' });
-  await server.tell({ kind: 'pause' });
-}
+/** One that takes part in the comparison of a load, with subscribers of its own from when it has its turn until they leave. */
+class Participant {
+  readonly contestant: Contestant;
+  readonly #clients: Clients;
+  readonly #load: Load;
+  readonly #rounds: Round[] = [];
+  readonly #heapBytesEach: number[] = [];
+  #longestBlockMs = 0;
+  #isFollowed = false;
 
-/** What it takes to deliver, in rounds; then, apart from it, for how long nothing else is done. */
-async function measure(contestant: Contestant, clients: Clients, load: Load, options: Options): Promise<Measured> {
-  const { server, transport, url, connectionParams } = contestant;
-  const { subscribers, everyMs, document } = load;
-  const { firstWarmUpSeconds, measureSeconds, rounds } = options;
-  await warmUp(contestant, clients, load, options);
-  const query = documents[document];
-  const { heapBytes } = await server.tell<ServerReport>({ kind: 'heap' });
-  await clients.tell({ kind: 'connect', transport, url, count: subscribers, connectionParams, query });
-  const heapBytesEach = ((await server.tell<ServerReport>({ kind: 'heap' })).heapBytes - heapBytes) / subscribers;
-  await server.tell({ kind: 'publish', everyMs });
-  // Until what delivers to so many is compiled as well.
-  await clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 * firstWarmUpSeconds });
-  const measured: Round[] = [];
-  for (let round = 0; round < rounds; round += 1) {
+  constructor(contestant: Contestant, clients: Clients, load: Load) {
+    this.contestant = contestant;
+    this.#clients = clients;
+    this.#load = load;
+  }
+
+  get measured(): Measured {
+    return {
+      rounds: this.#rounds,
+      longestBlockMs: this.#longestBlockMs,
+      heapBytesEach: median(this.#heapBytesEach),
+    };
+  }
+
+  /** Until what is executed for each snapshot is compiled, which in a short measurement would be most of it. */
+  async warmUp({ firstWarmUpSeconds }: Options): Promise<void> {
+    const { server } = this.contestant;
+    await server.tell({ kind: 'publish', everyMs: 100 });
+    await this.#connect(warmUpSubscribers);
+    await this.#clients.tell({ kind: 'measure', ms: firstWarmUpSeconds * 1_000 });
+    await this.leave();
+    // What delivers to so many has to be compiled as well.
+    await this.#follow(firstWarmUpSeconds);
+  }
+
+  /** What it takes to deliver. */
+  async measureRound({ laterWarmUpSeconds, measureSeconds }: Options): Promise<void> {
+    const { server } = this.contestant;
+    await this.#follow(laterWarmUpSeconds);
     await server.tell({ kind: 'reset', watchesBlocks: false });
     const startedAt = performance.now();
-    const deliveries = await clients.tell<Deliveries>({ kind: 'measure', ms: measureSeconds * 1_000 });
+    const deliveries = await this.#clients.tell<Deliveries>({ kind: 'measure', ms: measureSeconds * 1_000 });
     const { cpuMicroseconds } = await server.tell<ServerReport>({ kind: 'report' });
     const elapsedUs = (performance.now() - startedAt) * 1_000;
-    measured.push({
+    this.#rounds.push({
       ...deliveries,
       // With all that the server does meanwhile: what it would do without deliveries cannot be told apart reliably.
       cpuUsEach: cpuMicroseconds / deliveries.count,
       cpuShare: cpuMicroseconds / elapsedUs,
     });
   }
-  await server.tell({ kind: 'reset', watchesBlocks: true });
-  await clients.tell({ kind: 'measure', ms: blockSeconds * 1_000 });
-  const { longestBlockMs } = await server.tell<ServerReport>({ kind: 'report' });
-  await clients.tell({ kind: 'disconnect' });
-  await server.tell({ kind: 'pause' });
-  return { rounds: measured, longestBlockMs, heapBytesEach };
+
+  /** For how long nothing else is done; apart from the rounds, since looking for it takes time. */
+  async measureBlocks({ laterWarmUpSeconds }: Options): Promise<void> {
+    const { server } = this.contestant;
+    await this.#follow(laterWarmUpSeconds);
+    await server.tell({ kind: 'reset', watchesBlocks: true });
+    await this.#clients.tell({ kind: 'measure', ms: blockSeconds * 1_000 });
+    this.#longestBlockMs = (await server.tell<ServerReport>({ kind: 'report' })).longestBlockMs;
+  }
+
+  /** Its subscribers go. */
+  async leave(): Promise<void> {
+    await this.#clients.tell({ kind: 'disconnect' });
+    await this.contestant.server.tell({ kind: 'pause' });
+    this.#isFollowed = false;
+  }
+
+  /** Its subscribers come, unless they are there, and are sent snapshots for a while. */
+  async #follow(seconds: number): Promise<void> {
+    const { server } = this.contestant;
+    const { subscribers, everyMs } = this.#load;
+    if (!this.#isFollowed) {
+      const { heapBytes } = await server.tell<ServerReport>({ kind: 'heap' });
+      await this.#connect(subscribers);
+      const connected = await server.tell<ServerReport>({ kind: 'heap' });
+      this.#heapBytesEach.push((connected.heapBytes - heapBytes) / subscribers);
+      await server.tell({ kind: 'publish', everyMs });
+      this.#isFollowed = true;
+    }
+    await this.#clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 * seconds });
+  }
+
+  async #connect(count: number): Promise<void> {
+    const { transport, url, connectionParams } = this.contestant;
+    const query = documents[this.#load.document];
+    await this.#clients.tell({ kind: 'connect', transport, url, count, connectionParams, query });
+  }
+}
+
+/** In turns, so that a machine that becomes slower does so for all. */
+async function compare(
+  contestants: readonly Contestant[],
+  clients: Clients,
+  load: Load,
+  options: Options,
+): Promise<readonly Measured[]> {
+  const participants = contestants.map((contestant) => new Participant(contestant, clients, load));
+  const takeTurns = async (turn: (participant: Participant) => Promise<void>): Promise<void> => {
+    for (const participant of participants) {
+      await turn(participant);
+      if (participants.length > 1) await participant.leave();
+    }
+  };
+  await takeTurns((participant) => participant.warmUp(options));
+  for (let round = 0; round < options.rounds; round += 1) {
+    await takeTurns((participant) => participant.measureRound(options));
+  }
+  await takeTurns((participant) => participant.measureBlocks(options));
+  if (participants.length === 1) await participants[0]?.leave();
+  return participants.map(({ measured }) => measured);
 }
 
 const middle = ({ rounds }: Measured, pick: (round: Round) => number): number => median(rounds.map(pick));
@@ -215,17 +278,18 @@ export async function runFanoutSuite(
   const clients: Clients = new Obedient('fanout/clients.ts');
   const rows: string[][] = [];
   for (const load of comparisons) {
-    const costs: number[] = [];
-    for (const contestant of contestants) {
-      const measured = await measure(contestant, clients, load, options);
-      const cost = middle(measured, ({ cpuUsEach }) => cpuUsEach);
-      costs.push(cost);
+    const all = await compare(contestants, clients, load, options);
+    const [first] = all;
+    for (const [index, measured] of all.entries()) {
+      const relative = measured.rounds.map(
+        (round, at) => round.cpuUsEach / (first?.rounds[at]?.cpuUsEach ?? Number.NaN),
+      );
       rows.push([
-        `${load.document}, ${load.subscribers} at ${1_000 / load.everyMs}/s, ${contestant.name}`,
+        `${load.document}, ${load.subscribers} at ${1_000 / load.everyMs}/s, ${contestants[index]?.name ?? ''}`,
         whole(middle(measured, ({ bytesEach }) => bytesEach)),
         whole(middle(measured, ({ count }) => count) / options.measureSeconds),
-        cost.toFixed(1),
-        ratio(cost, costs[0]),
+        middle(measured, ({ cpuUsEach }) => cpuUsEach).toFixed(1),
+        median(relative).toFixed(2),
         whole(middle(measured, ({ p50Ms }) => p50Ms)),
         whole(middle(measured, ({ p99Ms }) => p99Ms)),
         whole(measured.longestBlockMs),
@@ -233,7 +297,8 @@ export async function runFanoutSuite(
       say(rows.at(-1)?.join('  ') ?? '');
     }
   }
-  const many = await measure(own, clients, crowd, options);
+  const [many] = await compare([own], clients, crowd, options);
+  if (many === undefined) throw new Error('nobody was measured with a crowd');
   const crowdTable = table([
     ['subscribers', 'deliveries/s', 'CPU µs each', 'of one core', 'p50 ms', 'p99 ms', 'longest block ms', 'KiB each'],
     [
