@@ -14,6 +14,14 @@ import type { LoadOrder, LoadReply, Measurement } from './load-protocol.ts';
 
 export const benchFolder = dirname(import.meta.dirname);
 
+/** What every measured server has of this process's environment, with the memory settings that `npm start` gives. */
+export const commonEnvironment = {
+  PATH: process.env.PATH,
+  HOME: process.env.HOME,
+  GLIBC_TUNABLES: process.env.GLIBC_TUNABLES,
+  NODE_ENV: 'production',
+};
+
 const startDeadlineMs = 60_000;
 const stopDeadlineMs = 15_000;
 
@@ -90,9 +98,7 @@ export async function startServer(contender: Contender, options: StartOptions): 
     cwd: benchFolder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      NODE_ENV: 'production',
+      ...commonEnvironment,
       ...contender.environment({ databaseUrl, port, poolSize, scratchFolder }),
     },
   });
