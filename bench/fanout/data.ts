@@ -77,10 +77,9 @@ function rows(isIn: (tenant: number) => boolean, seq: number) {
   };
 }
 
-export function snapshotAt(stamp: SnapshotStamp): FairshareSnapshot {
-  const { totals, ...all } = rows(() => true, stamp.seq);
+function contentAt(seq: number): Omit<FairshareSnapshot, keyof SnapshotStamp> {
+  const { totals, ...all } = rows(() => true, seq);
   return {
-    ...stamp,
     algorithm: 'HIERARCHICAL',
     mode: 'LOCAL',
     replicas: 1,
@@ -90,9 +89,18 @@ export function snapshotAt(stamp: SnapshotStamp): FairshareSnapshot {
     pools: models.map((model, index) => ({
       model,
       modelId: null,
-      ...rows((tenant) => tenant % models.length === index, stamp.seq),
+      ...rows((tenant) => tenant % models.length === index, seq),
     })),
   };
+}
+
+/** Made before anything is measured, since what is compared is how they are sent; they come again after a while. */
+const contents = numbers(20).map(contentAt);
+
+export function snapshotAt(stamp: SnapshotStamp): FairshareSnapshot {
+  const content = contents[stamp.seq % contents.length];
+  if (content === undefined) throw new RangeError(`no snapshot has the number ${stamp.seq}`);
+  return { ...stamp, ...content };
 }
 
 const shareFields = `weight inFlight queued weightShare expectedSlots slotCap borrowed servedTokens shareScore
