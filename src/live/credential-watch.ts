@@ -8,13 +8,18 @@ import type { Timers } from './timers.ts';
 /** Why what a credential had begun cannot go on. */
 export type CredentialEnd = RejectionReason | 'PERMISSIONS_REDUCED';
 
-/** One socket or subscription whose credential is watched. */
-export interface Watched {
+/** A credential that is watched; the same object for all that it is used by. */
+interface WatchedCredential {
   /**
    * Settles when it is known whether the credential is still good; nothing when that is known already. Whoever is to be
    * told has been told by then.
    */
   settled(): Promise<void> | undefined;
+}
+
+/** One socket or subscription whose credential is watched. */
+export interface Watched {
+  readonly credential: WatchedCredential;
   release(): void;
 }
 
@@ -25,7 +30,7 @@ interface Holder {
 }
 
 /** One credential, however many sockets and subscriptions it has. */
-interface Entry {
+interface Entry extends WatchedCredential {
   readonly credential: PresentedCredential;
   readonly holders: Set<Holder>;
   /** As whom it was last known. */
@@ -98,15 +103,15 @@ export class CredentialWatch {
 
   /** @param onEnd called once, unless it is released before */
   watch(credential: PresentedCredential, principal: Principal, onEnd: (end: CredentialEnd) => void): Watched {
-    const holder: Holder = { principal, onEnd };
     const { identity } = credential;
     const known = this.#entries.get(identity);
     const entry = known ?? this.#add(identity, credential, principal);
+    const holder: Holder = { principal, onEnd };
     entry.holders.add(holder);
     // Whom it stands for was found before this was watched.
     if (known === undefined || !coversAll(known.principal, principal)) this.#enqueue(entry);
     return {
-      settled: () => this.#settled(entry),
+      credential: entry,
       release: () => {
         entry.holders.delete(holder);
         if (entry.holders.size === 0 && this.#entries.get(identity) === entry) this.#remove(identity, entry);
@@ -130,6 +135,7 @@ export class CredentialWatch {
       check: undefined,
       isOutdated: false,
       stopTimer: undefined,
+      settled: () => this.#settled(entry),
     };
     this.#entries.set(identity, entry);
     this.#link(entry, rowsOf(principal));

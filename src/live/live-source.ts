@@ -1,4 +1,4 @@
-import type { Follower, SnapshotHub, SnapshotStamp } from './snapshot-hub.ts';
+import type { Follower, Receiver, SnapshotHub, SnapshotStamp } from './snapshot-hub.ts';
 
 /**
  * What the field of a live subscription gives: the snapshots of a hub. Subscriptions with such a source share their
@@ -13,15 +13,15 @@ export class LiveSource<Snapshot extends SnapshotStamp> implements AsyncIterable
     this.#minIntervalMs = minIntervalMs;
   }
 
-  follow(give: (snapshot: Snapshot) => void): Follower {
-    return this.#hub.follow(this.#minIntervalMs, give);
+  follow(receiver: Receiver<Snapshot>): Follower {
+    return this.#hub.follow(this.#minIntervalMs, receiver);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Snapshot, undefined> {
     let newest: Snapshot | undefined;
     let waiting: PromiseWithResolvers<IteratorResult<Snapshot, undefined>> | undefined;
     let follower: Follower | undefined;
-    const give = (snapshot: Snapshot): void => {
+    const receive = (snapshot: Snapshot): void => {
       if (waiting === undefined) {
         newest = snapshot;
         return;
@@ -31,7 +31,7 @@ export class LiveSource<Snapshot extends SnapshotStamp> implements AsyncIterable
     };
     return {
       next: () => {
-        follower ??= this.follow(give);
+        follower ??= this.follow({ receive });
         if (newest === undefined) {
           waiting ??= Promise.withResolvers();
           return waiting.promise;

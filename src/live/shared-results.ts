@@ -1,17 +1,17 @@
 import type { LiveResult } from './live-result.ts';
 import type { LiveSource } from './live-source.ts';
-import type { Follower, SnapshotStamp } from './snapshot-hub.ts';
+import type { Follower, Receiver, SnapshotStamp } from './snapshot-hub.ts';
 
 /** Nothing: what came of it depends on who asked, so it must not be shared. */
 type SharedExecute<Snapshot> = (snapshot: Snapshot) => LiveResult | undefined | Promise<LiveResult | undefined>;
 
 type Execute<Snapshot> = (snapshot: Snapshot) => LiveResult | Promise<LiveResult>;
 
-/**
- * Takes results as they come, without being asked. True: it can take another already; else it says when, or never, when
- * its client is gone.
- */
-export type Sink = (result: LiveResult, sent: () => void) => boolean;
+/** Takes results as they come, without being asked. */
+export interface Sink {
+  /** @returns true: it can take another already; else it says when, or never, when its client is gone */
+  send(result: LiveResult, sent: () => void): boolean;
+}
 
 /** An execution that any number of subscriptions wait for: once for each snapshot, one at a time. */
 class Execution<Snapshot, Output> {
@@ -141,13 +141,14 @@ export class SharedExecutions {
       isShared: true,
       size: 0,
     };
-    const alone = new Execution<Snapshot, LiveResult>((snapshot) => {
-      onExecuted();
-      return executeAlone(snapshot);
-    });
-    return new SharedResults<Snapshot>({
+    const alone = (): Execution<Snapshot, LiveResult> =>
+      new Execution((snapshot) => {
+        onExecuted();
+        return executeAlone(snapshot);
+      });
+    return new SharedResults<Snapshot>(group, this.#deliveries, {
       source,
-      deliveries: this.#deliveries,
+      alone,
       onBegin: () => {
         group.size += 1;
         this.#groups.set(key, group as Group<unknown>);
@@ -156,26 +157,22 @@ export class SharedExecutions {
         group.size -= 1;
         if (group.size === 0 && this.#groups.get(key) === group) this.#groups.delete(key);
       },
-      resultOf: (snapshot) => {
-        if (!group.isShared) return alone.outputOf(snapshot);
-        const orAlone = (result: LiveResult | undefined) => {
-          if (result !== undefined) return result;
-          group.isShared = false;
-          return alone.outputOf(snapshot);
-        };
-        const shared = group.execution.outputOf(snapshot);
-        return shared instanceof Promise ? shared.then(orAlone) : orAlone(shared);
-      },
     });
   }
 }
 
 interface SharedResultsParts<Snapshot extends SnapshotStamp> {
   readonly source: LiveSource<Snapshot>;
-  readonly deliveries: Deliveries;
-  readonly resultOf: Execute<Snapshot>;
+  /** The execution of this one by itself. */
+  readonly alone: () => Execution<Snapshot, LiveResult>;
   readonly onBegin: () => void;
   readonly onEnd: () => void;
+}
+
+/** What results wait for. */
+interface Hold {
+  /** When they may go on; nothing: at once. */
+  settled(): Promise<void> | undefined;
 }
 
 /**
@@ -183,12 +180,15 @@ interface SharedResultsParts<Snapshot extends SnapshotStamp> {
  * sink for them, and then asks once, for the end.
  */
 export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
-  implements AsyncIterableIterator<never, undefined>, Deliverable
+  implements AsyncIterableIterator<never, undefined>, Deliverable, Receiver<Snapshot>
 {
+  readonly #group: Group<Snapshot>;
+  readonly #deliveries: Deliveries;
   readonly #parts: SharedResultsParts<Snapshot>;
+  #alone: Execution<Snapshot, LiveResult> | undefined;
   #follower: Follower | undefined;
   #sink: Sink | undefined;
-  #heldUntil: () => Promise<void> | undefined = () => undefined;
+  #hold: Hold | undefined;
   #waiting: PromiseWithResolvers<IteratorResult<never, undefined>> | undefined;
   /** The newest snapshot of which nothing was sent. */
   #unsent: Snapshot | undefined;
@@ -200,7 +200,9 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
   #isLate = false;
   #isOver = false;
 
-  constructor(parts: SharedResultsParts<Snapshot>) {
+  constructor(group: Group<Snapshot>, deliveries: Deliveries, parts: SharedResultsParts<Snapshot>) {
+    this.#group = group;
+    this.#deliveries = deliveries;
     this.#parts = parts;
   }
 
@@ -210,8 +212,8 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
   }
 
   /** Has results wait as long as there is something to wait for. */
-  holdWhile(heldUntil: () => Promise<void> | undefined): void {
-    this.#heldUntil = heldUntil;
+  heldBy(hold: Hold): void {
+    this.#hold = hold;
   }
 
   [Symbol.asyncIterator](): this {
@@ -243,11 +245,7 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
     const { source, onBegin } = this.#parts;
     onBegin();
     try {
-      this.#follower = source.follow((snapshot) => {
-        this.#unsent = snapshot;
-        this.#isLate = this.#isBusy;
-        this.#proceed();
-      });
+      this.#follower = source.follow(this);
     } catch (error) {
       this.#fail(error);
     }
@@ -268,11 +266,17 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
     waiting?.reject(error);
   }
 
+  receive(snapshot: Snapshot): void {
+    this.#unsent = snapshot;
+    this.#isLate = this.#isBusy;
+    this.#proceed();
+  }
+
   /** Delivers the newest in its turn, if it can be delivered now. */
   #proceed(): void {
     if (this.#isBusy || this.#unsent === undefined) return;
     this.#isBusy = true;
-    this.#parts.deliveries.add(this);
+    this.#deliveries.add(this);
   }
 
   /** Only to be called in its turn. */
@@ -284,14 +288,14 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
       this.#isBusy = false;
       return false;
     }
-    const held = this.#heldUntil();
+    const held = this.#hold?.settled();
     if (held !== undefined) {
       this.#isLate = true;
       held.then(this.#deliverAgain);
       return false;
     }
     try {
-      const result = settled?.result ?? this.#parts.resultOf(snapshot);
+      const result = settled?.result ?? this.#resultOf(snapshot);
       if (!(result instanceof Promise)) {
         this.#send(snapshot, result);
         return true;
@@ -309,8 +313,21 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
     return false;
   }
 
+  #resultOf(snapshot: Snapshot): LiveResult | Promise<LiveResult> {
+    if (!this.#group.isShared) return this.#resultAlone(snapshot);
+    const shared = this.#group.execution.outputOf(snapshot);
+    if (shared instanceof Promise) return shared.then((result) => result ?? this.#resultAlone(snapshot));
+    return shared ?? this.#resultAlone(snapshot);
+  }
+
+  #resultAlone(snapshot: Snapshot): LiveResult | Promise<LiveResult> {
+    this.#group.isShared = false;
+    this.#alone ??= this.#parts.alone();
+    return this.#alone.outputOf(snapshot);
+  }
+
   readonly #deliverAgain = (): void => {
-    if (!this.#isOver) this.#parts.deliveries.add(this);
+    if (!this.#isOver) this.#deliveries.add(this);
   };
 
   #send(snapshot: Snapshot, result: LiveResult): void {
@@ -319,7 +336,7 @@ export class SharedResults<Snapshot extends SnapshotStamp = SnapshotStamp>
     if (this.#isLate) this.#follower?.delayed();
     this.#isLate = false;
     if (this.#sink === undefined) throw new Error('A live subscription has no sink for its results.');
-    if (this.#sink(result, this.#onSent)) this.#sentAll();
+    if (this.#sink.send(result, this.#onSent)) this.#sentAll();
   }
 
   #sentAll(): void {

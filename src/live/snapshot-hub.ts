@@ -40,9 +40,15 @@ export interface Follower {
   stop(): void;
 }
 
+/** Whom snapshots are given. An object and no function: thousands are looked up for each snapshot, one place each. */
+export interface Receiver<Snapshot> {
+  receive(snapshot: Snapshot): void;
+}
+
 interface Entry<Snapshot> {
-  readonly give: (snapshot: Snapshot) => void;
-  givenAtMs: number;
+  readonly receiver: Receiver<Snapshot>;
+  /** When it was given the last one, unless that was at a tick: these are far enough apart. */
+  givenAtMs: number | undefined;
   givenSeq: number;
 }
 
@@ -83,13 +89,13 @@ export class SnapshotHub<Snapshot extends SnapshotStamp> {
    * Gives the newest snapshot at once, and from then on the newest whenever something changed, at least `minIntervalMs`
    * apart, and at least every 10 seconds.
    */
-  follow(minIntervalMs: number, give: (snapshot: Snapshot) => void): Follower {
+  follow(minIntervalMs: number, receiver: Receiver<Snapshot>): Follower {
     const { timers } = this.#options;
     const first = this.current();
     const cadence = this.#cadences.get(minIntervalMs) ?? this.#addCadence(minIntervalMs);
-    const entry: Entry<Snapshot> = { give, givenAtMs: timers.nowMs(), givenSeq: first.seq };
+    const entry: Entry<Snapshot> = { receiver, givenAtMs: timers.nowMs(), givenSeq: first.seq };
     cadence.add(entry);
-    give(first);
+    receiver.receive(first);
     return {
       delayed: () => {
         entry.givenAtMs = timers.nowMs();
@@ -218,13 +224,13 @@ class Cadence<Snapshot extends SnapshotStamp> {
       for (const entry of this.#entries) {
         if (entry.givenSeq === snapshot.seq) continue;
         // Timers of the system may go off a moment early.
-        if (now - entry.givenAtMs < intervalMs - 1) {
+        if (entry.givenAtMs !== undefined && now - entry.givenAtMs < intervalMs - 1) {
           this.#someAreBehind = true;
           continue;
         }
-        entry.givenAtMs = now;
+        entry.givenAtMs = undefined;
         entry.givenSeq = snapshot.seq;
-        entry.give(snapshot);
+        entry.receiver.receive(snapshot);
       }
     }
     if (!this.isEmpty) this.schedule();

@@ -1,15 +1,23 @@
 import type { ServerResponse } from 'node:http';
+import type { LiveResult } from '../live/live-result.ts';
 import type { Sink } from '../live/shared-results.ts';
 import { whenTaken } from './taken.ts';
 
 /** Sends the results of one subscription as events of its HTTP answer: the same bytes for all who get the same. */
-export function eventSink(response: ServerResponse): Sink {
-  let isBegun = false;
-  return (result, sent) => {
+export class EventSink implements Sink {
+  readonly #response: ServerResponse;
+  #isBegun = false;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  send(result: LiveResult, sent: () => void): boolean {
+    const response = this.#response;
     // The end of the subscription is on its way.
     if (response.writableEnded || response.destroyed) return false;
-    if (!isBegun) response.flushHeaders();
-    isBegun = true;
+    if (!this.#isBegun) response.flushHeaders();
+    this.#isBegun = true;
     const { socket } = response;
     // To a client of HTTP/1.0; or behind the answer to an earlier request.
     if (socket === null || !response.chunkedEncoding) {
@@ -19,5 +27,5 @@ export function eventSink(response: ServerResponse): Sink {
     // Whatever else is sent, such as signs of life, is sent in chunks of its own, too.
     socket.write(result.eventChunk);
     return whenTaken(socket, sent);
-  };
+  }
 }

@@ -18,7 +18,7 @@ import { Pings } from './pings.ts';
 import { rejectionMessages } from './plugins/authentication.ts';
 import { formattedError } from './plugins/errors.ts';
 import { carry, type SocketBasis } from './socket-protocol.ts';
-import { socketSink } from './socket-sink.ts';
+import { SocketSink } from './socket-sink.ts';
 import type { GraphParts, Yoga } from './yoga.ts';
 
 /** What is known of a socket once its `connection_init` was accepted. */
@@ -171,7 +171,7 @@ export function openSockets(server: Server, yoga: Yoga, parts: GraphParts & { re
       basis.operations.end(id, connection);
       const results = await attempt(args as EnvelopedArgs, 'follow');
       // Asked for once, for their end: what comes until then is sent past the library, which would write each by itself.
-      contextValue.liveResults?.pushTo(socketSink(basis, id));
+      contextValue.liveResults?.pushTo(new SocketSink(basis, id));
       return results;
     },
     onNext: (_context, _id, _payload, _args, { data, errors, extensions }) =>

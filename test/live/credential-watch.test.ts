@@ -66,18 +66,18 @@ describe('a watched credential', () => {
   it('is asked about once for all of its sockets and subscriptions, each of which is told', async () => {
     const { bus, state, ends, follow } = setUp();
     const all = Array.from({ length: 1_000 }, follow);
-    await all[0]?.settled();
+    await all[0]?.credential.settled();
     expect(state.asked).toBe(1);
     state.answer = rejected('REVOKED_CREDENTIAL');
     bus.say('ApiKey.changed', { id: 'row of the key' });
-    await all[0]?.settled();
+    await all[0]?.credential.settled();
     expect(state.asked).toBe(2);
     expect(ends).toEqual(Array(1_000).fill('REVOKED_CREDENTIAL'));
   });
 
   it('is not asked about when something else changes', async () => {
     const { bus, state, follow } = setUp();
-    await follow().settled();
+    await follow().credential.settled();
     bus.say('ApiKey.changed', { id: 'another row' });
     bus.say('Tenant.changed', { id: 'another row' });
     expect(state.asked).toBe(1);
@@ -92,19 +92,19 @@ describe('a watched credential', () => {
   ])('is in doubt from the event %s until it was asked about', async (topic, payload) => {
     const { bus, state, follow } = setUp();
     const watched = follow();
-    await watched.settled();
-    expect(watched.settled()).toBeUndefined();
+    await watched.credential.settled();
+    expect(watched.credential.settled()).toBeUndefined();
     bus.say(topic, payload);
-    expect(watched.settled()).toBeInstanceOf(Promise);
-    await watched.settled();
-    expect(watched.settled()).toBeUndefined();
+    expect(watched.credential.settled()).toBeInstanceOf(Promise);
+    await watched.credential.settled();
+    expect(watched.credential.settled()).toBeUndefined();
     expect(state.asked).toBe(2);
   });
 
   it('is asked about once more when it changed while it was asked about', async () => {
     const { bus, state, ends, follow } = setUp();
     const watched = follow();
-    await watched.settled();
+    await watched.credential.settled();
     const { promise, resolve } = Promise.withResolvers<Authentication>();
     state.answer = () => promise;
     bus.say('ApiKey.changed', { id: 'row of the key' });
@@ -112,7 +112,7 @@ describe('a watched credential', () => {
     bus.say('ApiKey.changed', { id: 'row of the key' });
     state.answer = rejected('REVOKED_CREDENTIAL');
     resolve({ principal: keyPrincipal });
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual(['REVOKED_CREDENTIAL']);
   });
 
@@ -122,11 +122,11 @@ describe('a watched credential', () => {
     state.answer = async () => ({
       principal: { ...keyPrincipal, scopes: new Set([...keyPrincipal.scopes, 'keys:read' as const]) },
     });
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual([]);
     state.answer = async () => ({ principal: { ...keyPrincipal, userId: 'row of a user' } });
     bus.say('Tenant.changed', { id: 'row of the tenant' });
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual(['PERMISSIONS_REDUCED']);
   });
 
@@ -134,15 +134,15 @@ describe('a watched credential', () => {
     const { bus, clock, state, ends, follow } = setUp();
     const expiresAt = new Date(clock.now().getTime() + 10_000);
     const watched = follow();
-    await watched.settled();
+    await watched.credential.settled();
     state.answer = async () => ({ principal: { ...keyPrincipal, expiresAt } });
     bus.say('ApiKey.changed', { id: 'row of the key' });
-    await watched.settled();
+    await watched.credential.settled();
     state.answer = rejected('EXPIRED_CREDENTIAL');
     clock.advance(9_999);
-    expect(watched.settled()).toBeUndefined();
+    expect(watched.credential.settled()).toBeUndefined();
     clock.advance(1);
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual(['EXPIRED_CREDENTIAL']);
   });
 
@@ -150,9 +150,9 @@ describe('a watched credential', () => {
     const clockStart = new TestClock().now().getTime();
     const { clock, state, ends, follow } = setUp({ ...keyPrincipal, expiresAt: new Date(clockStart + 1_000) });
     const watched = follow();
-    await watched.settled();
+    await watched.credential.settled();
     clock.advance(1_000);
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual([]);
     state.answer = rejected('EXPIRED_CREDENTIAL');
     clock.advance(1_000);
@@ -164,17 +164,17 @@ describe('a watched credential', () => {
     const watched = follow();
     state.answer = rejected('ISSUER_UNAVAILABLE');
     bus.say('Tenant.changed', { id: 'row of the tenant' });
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual([]);
   });
 
   it('that cannot be looked at stays in doubt, and is asked about every second until it can', async () => {
     const { bus, clock, state, ends, follow } = setUp();
     const watched = follow();
-    await watched.settled();
+    await watched.credential.settled();
     state.answer = () => Promise.reject(new Error('the database is away'));
     bus.say('ApiKey.changed', { id: 'row of the key' });
-    const settled = watched.settled();
+    const settled = watched.credential.settled();
     for (const asked of [2, 3, 4]) {
       await eventually(() => expect(state.asked).toBe(asked));
       // The timer is set in the turn after the failure.
@@ -192,25 +192,25 @@ describe('a watched credential', () => {
   it('is asked about twice a second while changes are not heard of', async () => {
     const { bus, clock, state, ends, follow } = setUp();
     const watched = follow();
-    await watched.settled();
+    await watched.credential.settled();
     bus.isAlive = false;
     bus.say('lost');
     state.answer = rejected('REVOKED_CREDENTIAL');
     clock.advance(500);
-    await watched.settled();
+    await watched.credential.settled();
     expect(ends).toEqual(['REVOKED_CREDENTIAL']);
   });
 
   it('is forgotten with the last of its sockets and subscriptions, and is not told of its end by then', async () => {
     const { bus, watch, state, ends, follow } = setUp();
     const [first, second] = [follow(), follow()];
-    await first.settled();
+    await first.credential.settled();
     first.release();
     expect(watch.size).toBe(1);
     state.answer = rejected('REVOKED_CREDENTIAL');
     bus.say('ApiKey.changed', { id: 'row of the key' });
     second.release();
-    await second.settled();
+    await second.credential.settled();
     expect(watch.size).toBe(0);
     expect(ends).toEqual([]);
     watch.close();

@@ -38,9 +38,9 @@ function setUp() {
   /** Follows and notes what is given, and when. */
   const follow = (minIntervalMs: number) => {
     const given: { at: number; seq: number; value: number }[] = [];
-    const follower = hub.follow(minIntervalMs, ({ seq, value }) =>
-      given.push({ at: clock.nowMs() - start, seq, value }),
-    );
+    const follower = hub.follow(minIntervalMs, {
+      receive: ({ seq, value }) => given.push({ at: clock.nowMs() - start, seq, value }),
+    });
     return { ...follower, given, times: () => given.map(({ at }) => at) };
   };
   return { clock, state, failures, hub, change, follow };

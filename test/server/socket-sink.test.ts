@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { LiveResult } from '../../src/live/live-result.ts';
-import { socketSink } from '../../src/server/socket-sink.ts';
+import { SocketSink } from '../../src/server/socket-sink.ts';
 
 const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
 await once(server, 'listening');
@@ -25,7 +25,7 @@ async function subscribe(id: string) {
     if (received.length === 0) await once(client, 'message');
     return received.shift();
   };
-  return { sink: socketSink({ socket, request }, id), stream: request.socket, socket, message };
+  return { sink: new SocketSink({ socket, request }, id), stream: request.socket, socket, message };
 }
 
 const never = (): never => {
@@ -44,7 +44,7 @@ describe.each([
     const all = [];
     for (const id of ids) all.push(await subscribe(id));
     const shared = result();
-    for (const { sink } of all) sink(shared, () => undefined);
+    for (const { sink } of all) sink.send(shared, () => undefined);
     expect(await Promise.all(all.map(({ message }) => message()))).toEqual(ids.map(messageTo));
   });
 
@@ -55,9 +55,9 @@ describe.each([
     const shared = result();
     const sent: string[] = [];
     for (const { stream } of [late, later]) stream.cork();
-    expect(late.sink(shared, () => sent.push('late'))).toBe(false);
-    quick.sink(shared, () => undefined);
-    expect(later.sink(shared, () => sent.push('later'))).toBe(false);
+    expect(late.sink.send(shared, () => sent.push('late'))).toBe(false);
+    quick.sink.send(shared, () => undefined);
+    expect(later.sink.send(shared, () => sent.push('later'))).toBe(false);
     expect(await quick.message()).toEqual(messageTo('quick'));
     expect(sent).toEqual([]);
     for (const { stream } of [late, later]) stream.uncork();
@@ -69,7 +69,7 @@ describe.each([
 
 it('a small result is sent at once to who keeps up', async () => {
   const { sink, message } = await subscribe('1');
-  expect(sink(new LiveResult({ data: 1 }), never)).toBe(true);
+  expect(sink.send(new LiveResult({ data: 1 }), never)).toBe(true);
   expect(await message()).toEqual({ id: '1', type: 'next', payload: { data: 1 } });
 });
 
@@ -77,6 +77,6 @@ it('nothing is sent over a socket that is being closed', async () => {
   const { sink, socket, stream } = await subscribe('1');
   socket.close();
   const { bytesWritten } = stream;
-  expect(sink(new LiveResult({ data: 1 }), never)).toBe(false);
+  expect(sink.send(new LiveResult({ data: 1 }), never)).toBe(false);
   expect(stream.bytesWritten).toBe(bytesWritten);
 });

@@ -198,8 +198,10 @@ async function nextOf<Snapshot extends SnapshotStamp>(
   const current = hub.current();
   if (signal.aborted || after?.instanceId !== current.instanceId || after.seq !== current.seq) return current;
   const next = Promise.withResolvers<Snapshot>();
-  const follower = hub.follow(Math.max(everyMs, minIntervalBoundsMs.from), (snapshot) => {
-    if (snapshot.seq !== after.seq) next.resolve(snapshot);
+  const follower = hub.follow(Math.max(everyMs, minIntervalBoundsMs.from), {
+    receive: (snapshot) => {
+      if (snapshot.seq !== after.seq) next.resolve(snapshot);
+    },
   });
   const giveUp = (): void => next.resolve(current);
   signal.addEventListener('abort', giveUp, { once: true });

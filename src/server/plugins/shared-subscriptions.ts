@@ -22,7 +22,7 @@ import type { SharedExecutions } from '../../live/shared-results.ts';
 import type { SnapshotStamp } from '../../live/snapshot-hub.ts';
 import { CompiledQueries } from '../compiled-queries.ts';
 import type { ServerContext } from '../context.ts';
-import { eventSink } from '../event-sink.ts';
+import { EventSink } from '../event-sink.ts';
 import { type ErrorPresenter, formattedError } from './errors.ts';
 
 interface Options {
@@ -94,7 +94,7 @@ export function useSharedSubscriptions({
     },
     onResponse({ response, serverContext: { liveResults, res } }) {
       // Yoga asks for the first result when it has sent the head; what comes from then on until the end is sent past it.
-      if (response.headers.get('content-type') === 'text/event-stream') liveResults?.pushTo(eventSink(res));
+      if (response.headers.get('content-type') === 'text/event-stream') liveResults?.pushTo(new EventSink(res));
     },
   };
 }

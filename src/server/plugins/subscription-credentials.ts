@@ -16,7 +16,7 @@ export const useSubscriptionCredentials = (watch: CredentialWatch): Plugin<Graph
       if (!isAsyncIterable(result) || credential === undefined) return;
       const guarded = new GuardedResults(result[Symbol.asyncIterator]());
       const watched = guarded.watchedBy((onEnd) => watch.watch(credential, principal, onEnd));
-      args.contextValue.liveResults?.holdWhile(() => watched.settled());
+      args.contextValue.liveResults?.heldBy(watched.credential);
       setResult(guarded);
     },
   }),
@@ -85,7 +85,7 @@ class GuardedResults<Result> implements AsyncIterableIterator<Result, undefined>
     try {
       const result = await this.#results.next();
       // Rejects what waits when the credential is found to have ended.
-      await this.#watched?.settled();
+      await this.#watched?.credential.settled();
       if (result.done) this.#stop();
       waiting.resolve(result.done ? { done: true, value: undefined } : result);
     } catch (error) {
