@@ -305,7 +305,11 @@ export class Trees extends Records {
     const moved = this.trees
       .flatMap(({ members }) => members)
       .filter(({ level }) => level === 'TENANT' || level === 'GROUP');
-    for (const member of moved) this.#forget(member);
+    for (const member of moved) {
+      this.#forget(member);
+      // Nobody is in groups while tenants share a pool directly.
+      if (member.level === 'GROUP') member.virtualTimes.clear();
+    }
     this.algorithm = algorithm;
     const groups = new Set(moved.filter(({ level }) => level === 'TENANT').map((tenant) => this.parentOf(tenant)));
     for (const group of groups) {
@@ -314,6 +318,7 @@ export class Trees extends Records {
       if (waiting.length > 0) group.arrival = Math.min(...waiting.map(({ arrival }) => arrival));
     }
     for (const tenant of moved) if (tenant.level === 'TENANT' && this.isActive(tenant)) this.#arrive(tenant);
+    this.forgetIdle();
   }
 
   /** A tenant is among other siblings now, with all that waits and runs. */
