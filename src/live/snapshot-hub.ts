@@ -92,8 +92,11 @@ export class SnapshotHub<Snapshot extends SnapshotStamp> {
   follow(minIntervalMs: number, receiver: Receiver<Snapshot>): Follower {
     const { timers } = this.#options;
     const first = this.current();
-    const cadence = this.#cadences.get(minIntervalMs) ?? this.#addCadence(minIntervalMs);
-    const entry: Entry<Snapshot> = { receiver, givenAtMs: timers.nowMs(), givenSeq: first.seq };
+    const known = this.#cadences.get(minIntervalMs);
+    // A new one begins with this, as with a tick.
+    const cadence = known ?? this.#addCadence(minIntervalMs);
+    const givenAtMs = known === undefined ? undefined : timers.nowMs();
+    const entry: Entry<Snapshot> = { receiver, givenAtMs, givenSeq: first.seq };
     cadence.add(entry);
     receiver.receive(first);
     return {
@@ -169,6 +172,8 @@ class Cadence<Snapshot extends SnapshotStamp> {
   readonly #entries = new Set<Entry<Snapshot>>();
   #tickedAtMs: number;
   #tickedSeq: number;
+  /** Nobody was given something last before this. */
+  #quietSinceMs: number;
   /** Some were given one too shortly before the last tick. */
   #someAreBehind = false;
   #dueAtMs = Number.POSITIVE_INFINITY;
@@ -177,6 +182,7 @@ class Cadence<Snapshot extends SnapshotStamp> {
   constructor(parts: CadenceParts<Snapshot>) {
     this.#parts = parts;
     this.#tickedAtMs = parts.timers.nowMs();
+    this.#quietSinceMs = this.#tickedAtMs;
     this.#tickedSeq = parts.newsSeq();
   }
 
@@ -201,7 +207,7 @@ class Cadence<Snapshot extends SnapshotStamp> {
     const { intervalMs, timers, newsSeq, nextNewsAtMs } = this.#parts;
     const hasNews = this.#someAreBehind || newsSeq() > this.#tickedSeq;
     const newsAtMs = hasNews ? this.#tickedAtMs : nextNewsAtMs();
-    const silenceEndsAtMs = this.#tickedAtMs + silenceMaxMs;
+    const silenceEndsAtMs = Math.max(this.#quietSinceMs + silenceMaxMs, this.#tickedAtMs + intervalMs);
     const dueAtMs =
       newsAtMs === undefined
         ? silenceEndsAtMs
@@ -221,10 +227,13 @@ class Cadence<Snapshot extends SnapshotStamp> {
     if (snapshot !== undefined) {
       this.#tickedSeq = snapshot.seq;
       this.#someAreBehind = false;
+      let someHaveIt = false;
       for (const entry of this.#entries) {
-        if (entry.givenSeq === snapshot.seq) continue;
-        // Timers of the system may go off a moment early.
-        if (entry.givenAtMs !== undefined && now - entry.givenAtMs < intervalMs - 1) {
+        if (entry.givenSeq === snapshot.seq) {
+          someHaveIt = true;
+          continue;
+        }
+        if (entry.givenAtMs !== undefined && now - entry.givenAtMs < intervalMs) {
           this.#someAreBehind = true;
           continue;
         }
@@ -232,6 +241,7 @@ class Cadence<Snapshot extends SnapshotStamp> {
         entry.givenSeq = snapshot.seq;
         entry.receiver.receive(snapshot);
       }
+      if (!someHaveIt && !this.#someAreBehind) this.#quietSinceMs = now;
     }
     if (!this.isEmpty) this.schedule();
   }

@@ -170,6 +170,17 @@ describe('who follows', () => {
     ).toBeGreaterThanOrEqual(sentAt + 250);
   });
 
+  it('is given nothing before its own interval is over, a millisecond after others joined', () => {
+    const { clock, change, follow } = setUp();
+    const first = follow(100);
+    clock.advance(1);
+    change();
+    const second = follow(100);
+    clock.advance(500);
+    expect(first.times()).toEqual([0, 100]);
+    expect(second.times()).toEqual([1, 200]);
+  });
+
   it('gets, at any interval and any changes: never too soon, never too late, never an older one, and the last change', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 3_000 }) }),
