@@ -230,6 +230,17 @@ const foretold = ({ verdict, refusal, place }: TestExplanation) => ({
   place: place && { position: place.position },
 });
 
+const ask: Step = { kind: 'ask', who: 0, user: 0, tokens: 10, priority: 'NORMAL' };
+
+/** One of each verdict: others need not have all of them. */
+const eachVerdict: Step[] = [
+  { kind: 'limit', requestsPerMinute: null, maxInFlight: 1 },
+  ask,
+  ask,
+  { kind: 'limit', requestsPerMinute: 0, maxInFlight: 1 },
+  ask,
+];
+
 it('an explanation says what becomes of the request when it is made, and takes, counts and keeps nothing', async () => {
   const seen = new Map<string, number>();
   await fc.assert(
@@ -241,7 +252,7 @@ it('an explanation says what becomes of the request when it is made, and takes, 
         await crowded.end();
       }
     }),
-    { numRuns: 12, endOnFailure: true },
+    { numRuns: 12, endOnFailure: true, examples: [[eachVerdict]] },
   );
   expect([...seen.keys()].sort()).toEqual(['ADMIT', 'REFUSE', 'WAIT']);
 });
