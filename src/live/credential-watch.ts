@@ -103,10 +103,10 @@ export class CredentialWatch {
 
   /** @param onEnd called once, unless it is released before */
   watch(credential: PresentedCredential, principal: Principal, onEnd: (end: CredentialEnd) => void): Watched {
+    const holder: Holder = { principal, onEnd };
     const { identity } = credential;
     const known = this.#entries.get(identity);
     const entry = known ?? this.#add(identity, credential, principal);
-    const holder: Holder = { principal, onEnd };
     entry.holders.add(holder);
     // Whom it stands for was found before this was watched.
     if (known === undefined || !coversAll(known.principal, principal)) this.#enqueue(entry);

@@ -172,7 +172,7 @@ class Cadence<Snapshot extends SnapshotStamp> {
   readonly #entries = new Set<Entry<Snapshot>>();
   #tickedAtMs: number;
   #tickedSeq: number;
-  /** Nobody was given something last before this. */
+  /** What each was given last, it was given then or later. */
   #quietSinceMs: number;
   /** Some were given one too shortly before the last tick. */
   #someAreBehind = false;

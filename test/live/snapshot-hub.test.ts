@@ -181,6 +181,20 @@ describe('who follows', () => {
     expect(second.times()).toEqual([1, 200]);
   });
 
+  it('hears something 10 seconds after his last, also when the others were given theirs later', () => {
+    const { clock, change, follow } = setUp();
+    follow(250);
+    clock.advance(100);
+    follow(250);
+    change();
+    const newest = follow(250);
+    clock.advance(30_000);
+    const times = newest.times();
+    expect(times[0]).toBe(100);
+    for (const [index, at] of times.slice(1).entries()) expect(at - (times[index] ?? 0)).toBeLessThanOrEqual(10_000);
+    expect(times.length).toBeGreaterThan(2);
+  });
+
   it('gets, at any interval and any changes: never too soon, never too late, never an older one, and the last change', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 3_000 }) }),
