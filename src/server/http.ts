@@ -29,6 +29,12 @@ export class ListenError extends Error {
 
 const idleCheckMs = 20;
 
+/**
+ * How long a connection stays open on which nothing is asked. Longer than load balancers and pools of clients keep one,
+ * which is a minute mostly: else it would be closed from here just as a request is on its way.
+ */
+const keepAliveTimeoutMs = 65_000;
+
 /** Whether it is the answer to a subscription, which ends when it is told to. */
 const isStream = (response: ServerResponse): boolean =>
   /^(text\/event-stream|multipart\/mixed)/.test(String(response.getHeader('content-type')));
@@ -58,7 +64,7 @@ export async function listen(parts: HttpParts): Promise<HttpServer> {
     await yoga.handle(request, response, { info, progress, connection });
   };
 
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs }, (request, response) => {
     if (state.draining) response.setHeader('connection', 'close');
     const { url = '/' } = request;
     // Nearly every request; the others are looked at more closely.

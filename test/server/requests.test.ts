@@ -35,6 +35,13 @@ const failsWith = (code: string, message: unknown = expect.any(String)) => ({
   errors: [{ message, extensions: expect.objectContaining({ code }) }],
 });
 
+it('leaves its connection open for longer than the minute for which load balancers keep one', async () => {
+  const response = await fetch(graphUrl, { headers: operator.headers });
+  await response.text();
+  const seconds = Number(/^timeout=(\d+)$/.exec(response.headers.get('keep-alive') ?? '')?.[1]);
+  expect(seconds).toBeGreaterThan(60);
+});
+
 describe('a body', () => {
   it('is read with a charset in its type, and as application/graphql+json', async () => {
     for (const contentType of ['application/json; charset=utf-8', 'APPLICATION/JSON', 'application/graphql+json']) {
