@@ -14,11 +14,13 @@ import type { LoadOrder, LoadReply, Measurement } from './load-protocol.ts';
 
 export const benchFolder = dirname(import.meta.dirname);
 
-/** What every measured server has of this process's environment, with the memory settings that `npm start` gives. */
+/** Node as `npm start` runs the program with it: every measured server has it. */
+export const serverNode = join(dirname(benchFolder), 'scripts', 'node');
+
+/** What every measured server has of this process's environment. */
 export const commonEnvironment = {
   PATH: process.env.PATH,
   HOME: process.env.HOME,
-  GLIBC_TUNABLES: process.env.GLIBC_TUNABLES,
   NODE_ENV: 'production',
 };
 
@@ -94,7 +96,7 @@ export async function startServer(contender: Contender, options: StartOptions): 
   const scratchFolder = await mkdtemp(join(tmpdir(), 'fairlead-bench-'));
   const removeFolder = onCleanup(() => rm(scratchFolder, { recursive: true, force: true }));
   const port = await findFreePort();
-  const child = spawn(process.execPath, [...nodeOptions, script], {
+  const child = spawn(serverNode, [...nodeOptions, script], {
     cwd: benchFolder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {

@@ -10,7 +10,7 @@ import type { ClientOrder, Deliveries, Reply, ServerOrder, ServerReport, Transpo
 import { onCleanup } from '../harness/cleanup.ts';
 import type { BenchDatabase } from '../harness/database.ts';
 import type { Options } from '../harness/options.ts';
-import { benchFolder, commonEnvironment } from '../harness/processes.ts';
+import { benchFolder, commonEnvironment, serverNode } from '../harness/processes.ts';
 import { table, whole } from '../harness/report.ts';
 import { median } from '../harness/statistics.ts';
 
@@ -21,7 +21,7 @@ class Obedient<Order extends object> {
 
   constructor(script: string, environment: Readonly<Record<string, string>> = {}) {
     this.#child = fork(join(benchFolder, script), {
-      execPath: process.execPath,
+      execPath: serverNode,
       execArgv: ['--expose-gc'],
       cwd: benchFolder,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+const node = fileURLToPath(new URL('../../scripts/node', import.meta.url));
 const program = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 /** The program as `npm start` runs it, for as long as the demo runs. When it ends by itself, it is started again. */
@@ -19,7 +20,7 @@ export class DemoServer {
 
   /** Starts it. @returns its address, and where the root admin key is kept */
   async start(): Promise<{ readonly url: string; readonly keyFile: string | undefined }> {
-    const child = spawn(process.execPath, [program], {
+    const child = spawn(node, [program], {
       env: { LOG_LEVEL: 'warn', ...process.env, ...(this.#port !== undefined && { PORT: this.#port }) },
       stdio: ['ignore', 'pipe', 'inherit'],
       // A process group of its own: Ctrl-C is for the demo, which needs the server to clean up.
