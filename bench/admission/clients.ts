@@ -1,5 +1,5 @@
 /** Gateways: they have requests admitted and settle them, as the suite says, and measure how long that takes. */
-import { KeepAliveClient } from '../harness/keep-alive-client.ts';
+import { KeepAliveClient, type Target } from '../harness/keep-alive-client.ts';
 import { familyMicroseconds, processMicroseconds } from '../harness/process-time.ts';
 import { percentile } from '../harness/statistics.ts';
 import { admitBody, estimate, settleBody } from './operations.ts';
@@ -46,17 +46,20 @@ function makeRandom(): () => number {
 
 /** Connections, each with one request at a time; what finds none free waits for one. */
 class Connections {
-  readonly #all: readonly KeepAliveClient[];
+  readonly #target: Target;
+  readonly #all: Set<KeepAliveClient>;
   readonly #free: KeepAliveClient[];
   readonly #waiting: ((client: KeepAliveClient) => void)[] = [];
 
-  private constructor(clients: readonly KeepAliveClient[]) {
-    this.#all = clients;
+  private constructor(target: Target, clients: readonly KeepAliveClient[]) {
+    this.#target = target;
+    this.#all = new Set(clients);
     this.#free = [...clients];
   }
 
   static async open({ target, connectionCount }: LoadOrder): Promise<Connections> {
     return new Connections(
+      target,
       await Promise.all(Array.from({ length: connectionCount }, () => KeepAliveClient.open(target))),
     );
   }
@@ -67,7 +70,8 @@ class Connections {
 
   /** @returns the text of the answer */
   async send(body: string): Promise<string> {
-    const client = this.#free.pop() ?? (await new Promise<KeepAliveClient>((resolve) => this.#waiting.push(resolve)));
+    const free = this.#free.pop() ?? (await new Promise<KeepAliveClient>((resolve) => this.#waiting.push(resolve)));
+    const client = free.isClosed ? await this.#replace(free) : free;
     const answer = await client.send(body);
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(client);
@@ -75,6 +79,14 @@ class Connections {
     const text = answer.body.toString('latin1');
     if (answer.status !== 200) throw new Error(`a request was answered with ${answer.status}: ${text.slice(0, 500)}`);
     return text;
+  }
+
+  /** For one that the server closed while nobody needed it. */
+  async #replace(closed: KeepAliveClient): Promise<KeepAliveClient> {
+    this.#all.delete(closed);
+    const client = await KeepAliveClient.open(this.#target);
+    this.#all.add(client);
+    return client;
   }
 }
 
@@ -87,6 +99,8 @@ class Load {
   readonly #random = makeRandom();
   readonly #admitWaits: number[] = [];
   readonly #settleWaits: number[] = [];
+  /** How late requests were begun that came at times of their own: a timer of this process ends on a millisecond, or later. */
+  readonly #delays: number[] = [];
   readonly #measureFromMs: number;
   readonly #stopAtMs: number;
   #before: Clocks | undefined;
@@ -135,7 +149,8 @@ class Load {
       this.#look(now);
       if (failure !== undefined) break;
       for (; due <= now && due < this.#stopAtMs; due += gap()) {
-        const one = this.#admitAndHold(due, heldMs);
+        if (this.#isMeasured(due)) this.#delays.push(now - due);
+        const one = this.#admitAndHold(heldMs);
         one.catch((error: unknown) => {
           failure ??= error;
         });
@@ -147,32 +162,31 @@ class Load {
     await Promise.all(all);
   }
 
-  async #admitAndHold(due: number, heldMs: number): Promise<void> {
-    const leaseId = await this.#admit(due);
-    const settleDue = performance.now() + heldMs * (0.5 + this.#random());
-    await new Promise((resolve) => setTimeout(resolve, settleDue - performance.now()));
-    await this.#settle(leaseId, settleDue);
+  async #admitAndHold(heldMs: number): Promise<void> {
+    const leaseId = await this.#admit(performance.now());
+    await new Promise((resolve) => setTimeout(resolve, heldMs * (0.5 + this.#random())));
+    await this.#settle(leaseId, performance.now());
   }
 
-  async #admit(due: number): Promise<string> {
+  async #admit(begunAt: number): Promise<string> {
     const { keys, name } = this.#order;
     const number = this.#begun;
     this.#begun += 1;
     const text = await this.#admissions.send(this.#admitBody(keys[number % keys.length] ?? '', `${name}-${number}`));
     const now = performance.now();
     if (this.#isMeasured(now)) this.#admitted += 1;
-    if (this.#isMeasured(due)) this.#admitWaits.push(now - due);
+    if (this.#isMeasured(begunAt)) this.#admitWaits.push(now - begunAt);
     const leaseId = /"lease":\{"id":"([^"]+)"/.exec(text)?.[1];
     if (leaseId === undefined) throw new Error(`a request was not admitted: ${text.slice(0, 500)}`);
     return leaseId;
   }
 
-  async #settle(leaseId: string, due: number): Promise<void> {
+  async #settle(leaseId: string, begunAt: number): Promise<void> {
     const outputTokens = 1 + Math.floor(this.#random() * estimate.output);
     const text = await this.#settlements.send(settleBody(leaseId, outputTokens));
     const now = performance.now();
     if (this.#isMeasured(now)) this.#settledThen += 1;
-    if (this.#isMeasured(due)) this.#settleWaits.push(now - due);
+    if (this.#isMeasured(begunAt)) this.#settleWaits.push(now - begunAt);
     if (!text.includes('"isRepeated":false')) throw new Error(`a request was not settled: ${text.slice(0, 500)}`);
     this.#settled += 1;
     this.#tokens += estimate.input + outputTokens;
@@ -196,6 +210,7 @@ class Load {
     return {
       admit: summarise(this.#admitWaits),
       settle: summarise(this.#settleWaits),
+      delayP99Ms: this.#delays.length === 0 ? undefined : summarise(this.#delays).p99Ms,
       admissionsPerSecond: (this.#admitted * 1_000_000) / elapsedUs,
       serverCpuUs: perRequest(serverUs, requestCount),
       postgresCpuUs: perRequest(difference(before.postgresUs, after.postgresUs), requestCount),

@@ -48,6 +48,7 @@ export class KeepAliveClient {
   /** Known once the head has arrived; null when the body is chunked. */
   #body: { readonly status: number; readonly start: number; readonly length: number | null } | undefined;
   #settle: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
+  #failure: Error | undefined;
 
   private constructor(socket: Socket, head: string) {
     this.#socket = socket;
@@ -69,11 +70,17 @@ export class KeepAliveClient {
     });
   }
 
+  /** Whether the connection is gone: servers close those that nothing was asked on for a while. */
+  get isClosed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /**
    * @param body must be ASCII, so that its length in characters is its length in bytes
    * @param head another one than that of the target
    */
   send(body: string, head = this.#head): Promise<Answer> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
       this.#socket.write(`${head}${body.length}\r\n\r\n${body}`, 'latin1');
@@ -109,6 +116,7 @@ export class KeepAliveClient {
   }
 
   #fail(error: Error): void {
+    this.#failure ??= error;
     const settle = this.#settle;
     this.#settle = undefined;
     settle?.reject(error);

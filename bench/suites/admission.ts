@@ -228,6 +228,7 @@ const middle = (measured: readonly Measured[], pick: (one: Measured) => number |
 function row({ server, measurements, rows }: Contestant, load: Load): string[] {
   const measured = measurements.get(load) ?? [];
   const wait = (pick: (one: Measured) => number): string => milliseconds(median(measured.map(pick)));
+  const delay = middle(measured, ({ delayP99Ms }) => delayP99Ms);
   const settled = measured.reduce((sum, { acknowledged }) => sum + acknowledged.settlements, 0);
   return [
     server.contender.name,
@@ -240,6 +241,7 @@ function row({ server, measurements, rows }: Contestant, load: Load): string[] {
     percent(middle(measured, ({ serverShare }) => serverShare)),
     whole(middle(measured, ({ postgresCpuUs }) => postgresCpuUs)),
     whole(middle(measured, ({ clientsCpuUs }) => clientsCpuUs)),
+    delay === undefined ? '–' : milliseconds(delay),
     // Compared after each measurement.
     rows === undefined ? '–' : `all ${whole(settled)}`,
   ];
@@ -256,6 +258,7 @@ const heads = [
   'of its core',
   'Postgres CPU µs',
   'clients CPU µs',
+  'their delay p99 ms',
   'recorded once',
 ];
 
