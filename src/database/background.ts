@@ -10,6 +10,13 @@ export function inBackground<Result>(work: () => Result | PromiseLike<Result>): 
 
 export const isInBackground = (): boolean => background.getStore() === true;
 
+/** Does such work once, `delayMs` from now, without keeping the process running; the returned function prevents it. */
+export function laterInBackground(delayMs: number, work: () => unknown): () => void {
+  const timer = setTimeout(() => void inBackground(work), delayMs);
+  timer.unref();
+  return () => clearTimeout(timer);
+}
+
 /** Does such work every `intervalMs`, without keeping the process running; the returned function ends it. */
 export function repeatInBackground(intervalMs: number, work: () => unknown): () => void {
   const timer = setInterval(() => void inBackground(work), intervalMs);

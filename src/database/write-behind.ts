@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { repeatInBackground } from './background.ts';
+import { laterInBackground } from './background.ts';
 
 interface WriteBehindOptions<Entry> {
   /** Writes what was collected, all of it or nothing. */
@@ -13,11 +13,14 @@ interface WriteBehindOptions<Entry> {
 
 /**
  * Collects what comes often, and writes it in batches: it costs whoever brings it nothing. What could not be written
- * waits for the next time; what was not written yet is lost with the process.
+ * waits for the next time; what was not written yet is lost with the process. Nothing is done while there is nothing.
  */
 export class WriteBehind<Entry> {
   readonly #options: WriteBehindOptions<Entry>;
   #entries = new Map<string, Entry>();
+  /** Nothing: it is not to write by itself. */
+  #intervalMs: number | undefined;
+  /** Prevents the next time; nothing: there is none. */
   #stop: (() => void) | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
@@ -25,12 +28,14 @@ export class WriteBehind<Entry> {
     this.#options = options;
   }
 
-  /** Writes what was collected every `intervalMs`. */
+  /** Writes what is collected `intervalMs` later, with all that comes until then. */
   start(intervalMs: number): void {
-    this.#stop = repeatInBackground(intervalMs, () => this.#flushOrLog());
+    this.#intervalMs = intervalMs;
+    this.#flushLater();
   }
 
   async close(): Promise<void> {
+    this.#intervalMs = undefined;
     this.#stop?.();
     await this.#flushOrLog();
   }
@@ -42,6 +47,7 @@ export class WriteBehind<Entry> {
 
   set(key: string, entry: Entry): void {
     this.#entries.set(key, entry);
+    this.#flushLater();
   }
 
   /** Writes what was collected so far. */
@@ -49,6 +55,14 @@ export class WriteBehind<Entry> {
     // One after the other, so that what one could not write is not written twice.
     this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#write());
     return this.#flushing;
+  }
+
+  #flushLater(): void {
+    if (this.#intervalMs === undefined || this.#stop !== undefined || this.#entries.size === 0) return;
+    this.#stop = laterInBackground(this.#intervalMs, () => {
+      this.#stop = undefined;
+      return this.#flushOrLog();
+    });
   }
 
   async #flushOrLog(): Promise<void> {
@@ -77,5 +91,6 @@ export class WriteBehind<Entry> {
       if (newer === undefined) this.#entries.set(key, entry);
       else this.#options.merge(newer, entry);
     }
+    this.#flushLater();
   }
 }

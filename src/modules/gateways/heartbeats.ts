@@ -83,7 +83,7 @@ export class GatewayHeartbeats {
     });
   }
 
-  /** Writes what was heard every `intervalMs`. */
+  /** Writes what is heard `intervalMs` later. */
   start(intervalMs: number): void {
     this.#beats.start(intervalMs);
   }

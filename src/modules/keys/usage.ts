@@ -43,7 +43,7 @@ export class UsageRecorder {
     });
   }
 
-  /** Writes what was counted every `intervalMs`. */
+  /** Writes what is counted `intervalMs` later. */
   start(intervalMs: number): void {
     this.#uses.start(intervalMs);
   }
