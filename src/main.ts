@@ -11,8 +11,8 @@ import { ListenError } from './server/http.ts';
 const exitCodes = { configuration: 78, unavailable: 69, failure: 1 } as const;
 
 /**
- * How often the delay of the event loop is looked at for the metrics. Every 10 ms, which is usual, was three quarters of what
- * an idle server did.
+ * How often the delay of the event loop is looked at for the metrics. Every 10 ms, which is usual, was three quarters of
+ * what an idle server did.
  */
 const eventLoopSampleMs = 100;
 
