@@ -99,7 +99,7 @@ class Load {
   readonly #random = makeRandom();
   readonly #admitWaits: number[] = [];
   readonly #settleWaits: number[] = [];
-  /** How late requests were begun that came at times of their own: a timer of this process ends on a millisecond, or later. */
+  /** How late requests were begun that came at times of their own: timers of this process end on a millisecond. */
   readonly #delays: number[] = [];
   readonly #measureFromMs: number;
   readonly #stopAtMs: number;

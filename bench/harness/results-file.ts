@@ -163,8 +163,8 @@ tables is one of HTTP: an admission is one, and its settlement another.
 Where so many a second come, each comes at its own time (exponentially distributed), whether or not those before are
 answered, and its wait counts from when the clients come to it, also while it waits for one of the 32 connections for
 admissions; settlements have 32 of their own. How much later than its time that is, by the clients' own timers, which
-have a resolution of a millisecond, a column says. After each measurement the records are counted: the run fails unless there is exactly
-one for each settlement that was acknowledged, with its tokens, and no lease is left.`;
+have a resolution of a millisecond, a column says. After each measurement the records are counted: the run fails unless
+there is exactly one for each settlement that was acknowledged, with its tokens, and no lease is left.`;
 
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,
