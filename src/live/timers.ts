@@ -9,13 +9,14 @@ export interface Timers {
 /** The longest that one timer of Node can wait. */
 const timeoutMaxMs = 2 ** 31 - 1;
 
-/** Timers of the system. They do not keep the process running. */
+/** Timers of the system. They do not keep the process running, but for those that go off in this turn. */
 export const systemTimers: Timers = {
   nowMs: () => performance.now(),
   after: (delayMs, callback) => {
     if (delayMs <= 0) {
-      // In this turn, and not woken up for it a millisecond later.
-      const immediate = setImmediate(callback).unref();
+      // In this turn, and not woken up for it a millisecond later. One without a reference would wait until something
+      // else wakes the process up.
+      const immediate = setImmediate(callback);
       return () => clearImmediate(immediate);
     }
     let timeout: NodeJS.Timeout;

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { RejectionReason } from '../../access/credentials.ts';
 import { repeatInBackground } from '../../database/background.ts';
 import type { Database } from '../../database/database.ts';
+import { WriteBehind } from '../../database/write-behind.ts';
 import type { AuditRecorder } from '../../graph/audit.ts';
 import type { Clock } from '../../graph/context.ts';
 import type { RequestInfo } from '../../graph/request-info.ts';
@@ -38,9 +39,9 @@ export class RejectionLog {
   readonly #audit: AuditRecorder;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #counts = new Map<string, Rejection>();
+  readonly #counts: WriteBehind<Rejection>;
   #addresses = { minuteMs: 0, known: new Set<string>() };
-  #stop: (() => void) | undefined;
+  #stopSealing: (() => void) | undefined;
   /** The last minute that was looked for to be moved: no row of it can come any more. */
   #sealedMinute = Number.NEGATIVE_INFINITY;
 
@@ -49,17 +50,26 @@ export class RejectionLog {
     this.#audit = parts.audit;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#counts = new WriteBehind({
+      write: (counts) => this.#add([...counts.values()]),
+      merge: (newer, unwritten) => {
+        newer.attempts += unwritten.attempts;
+      },
+      log: parts.log,
+      failure: 'rejected attempts could not be counted',
+    });
   }
 
-  /** Writes what was counted every `intervalMs`. */
+  /** Writes what is counted within `intervalMs`, and moves minutes that are over to the audit log. */
   start(intervalMs: number): void {
-    this.#stop = repeatInBackground(intervalMs, () => this.#flushOrLog());
+    this.#counts.start(intervalMs);
+    this.#stopSealing = repeatInBackground(sealAfterMs, () => this.#sealOrLog());
   }
 
   /** Writes what was counted since. What cannot be written now is lost with the process. */
   async close(): Promise<void> {
-    this.#stop?.();
-    await this.#flushOrLog();
+    this.#stopSealing?.();
+    await this.#counts.close();
   }
 
   note(reason: RejectionReason, { id, ipAddress, userAgent }: RequestInfo): void {
@@ -94,27 +104,24 @@ export class RejectionLog {
 
   /** Adds what was counted to what all processes counted, and moves minutes that are over to the audit log. */
   async flush(): Promise<void> {
-    const counts = [...this.#counts.values()];
-    this.#counts = new Map();
+    await this.#counts.flush();
+    await this.#sealOver();
+  }
+
+  async #sealOrLog(): Promise<void> {
     try {
-      if (counts.length > 0) await this.#add(counts);
+      await this.#sealOver();
     } catch (error) {
-      this.#takeBack(counts);
-      throw error;
+      this.#log.error({ err: error }, 'rejected attempts could not be moved to the audit log');
     }
-    // Once a minute, and not with every flush: a server that nobody tries is to have nothing to do.
+  }
+
+  /** Asks the database once for each minute: a server that nobody tries is to have nothing to do. */
+  async #sealOver(): Promise<void> {
     const minute = this.#newestToSeal();
     if (minute === this.#sealedMinute) return;
     while (await this.#seal(minute));
     this.#sealedMinute = minute;
-  }
-
-  async #flushOrLog(): Promise<void> {
-    try {
-      await this.flush();
-    } catch (error) {
-      this.#log.error({ err: error }, 'rejected attempts could not be counted');
-    }
   }
 
   async #add(counts: readonly Rejection[]): Promise<void> {
@@ -136,16 +143,6 @@ export class RejectionLog {
       )
       ON CONFLICT (minute, ip_address, reason) DO UPDATE SET attempts = known.attempts + excluded.attempts
     `;
-  }
-
-  /** The database was not there: the counts wait for the next time. */
-  #takeBack(counts: readonly Rejection[]): void {
-    for (const rejection of counts) {
-      const key = keyOf(rejection);
-      const newer = this.#counts.get(key);
-      if (newer === undefined) this.#counts.set(key, rejection);
-      else newer.attempts += rejection.attempts;
-    }
   }
 
   /** The last minute whose counts are complete. */

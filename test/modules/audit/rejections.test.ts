@@ -1,6 +1,6 @@
 import { createClient } from 'graphql-ws';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { RejectionReason } from '../../../src/access/credentials.ts';
 import type { Database } from '../../../src/database/database.ts';
 import { RejectionLog } from '../../../src/modules/audit/rejections.ts';
@@ -206,6 +206,25 @@ describe('counting', () => {
       clock.advance(1_000);
     }
     expect(looks).toBe(3);
+  });
+
+  it('moves minutes that are over to the audit log by itself', async () => {
+    const clock = new TestClock('2026-04-04T08:00:00.000Z');
+    const log = startLog(clock);
+    log.note('MISSING_CREDENTIAL', info('192.0.2.44'));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    try {
+      log.start(1_000);
+      // Counted a second later, looked for with the next of every ten.
+      vi.advanceTimersByTime(1_000);
+      await log.flush();
+      clock.advance(2 * minuteMs);
+      vi.advanceTimersByTime(10_000);
+    } finally {
+      vi.useRealTimers();
+    }
+    await vi.waitFor(async () => expect(await rowsOf('192.0.2.44')).toMatchObject([{ attempts: 1 }]));
+    await log.close();
   });
 
   it('cuts what is no address, so that it can be stored', async () => {
