@@ -27,6 +27,12 @@ export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra:
   // What breaks the rules of WebSockets or is too long: ws closes the socket with the code for it.
   socket.on('error', (error) => log.debug({ err: error }, 'a socket broke'));
 
+  const fail = (error: unknown): void => {
+    if (socket.readyState !== socket.OPEN) return;
+    log.error({ err: error }, 'a message of a socket could not be handled');
+    socket.close(CloseCode.InternalServerError, 'Internal server error');
+  };
+
   const closed = protocol.opened(
     {
       protocol: socket.protocol,
@@ -37,17 +43,12 @@ export function carry<Extra extends SocketBasis>(protocol: Server<Extra>, extra:
         }),
       close: (code, reason) => socket.close(code, reason),
       onMessage: (receive) => {
-        socket.on('message', async (data: RawData) => {
-          try {
-            const text = String(data);
-            const left = operationLeft(text);
-            if (left !== undefined) onLeft(left);
-            await receive(text);
-          } catch (error) {
-            if (socket.readyState !== socket.OPEN) return;
-            log.error({ err: error }, 'a message of a socket could not be handled');
-            socket.close(CloseCode.InternalServerError, 'Internal server error');
-          }
+        // Not waited for here: what is received ends with the subscription that it begins, and would be kept until then.
+        socket.on('message', (data: RawData) => {
+          const text = String(data);
+          const left = operationLeft(text);
+          if (left !== undefined) onLeft(left);
+          receive(text).catch(fail);
         });
       },
     },
