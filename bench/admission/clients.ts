@@ -98,9 +98,9 @@ class Load {
   readonly #admitBody: (key: string, requestId: string) => string;
   readonly #random = makeRandom();
   readonly #admitWaits: number[] = [];
+  /** The same without the delay of this process, whose timers end on a millisecond. */
+  readonly #begunWaits: number[] = [];
   readonly #settleWaits: number[] = [];
-  /** How late requests were begun that came at times of their own: timers of this process end on a millisecond. */
-  readonly #delays: number[] = [];
   readonly #measureFromMs: number;
   readonly #stopAtMs: number;
   #before: Clocks | undefined;
@@ -134,7 +134,7 @@ class Load {
       const now = performance.now();
       this.#look(now);
       if (now >= this.#stopAtMs) return;
-      const leaseId = await this.#admit(now);
+      const leaseId = await this.#admit(now, now);
       await this.#settle(leaseId, performance.now());
     }
   }
@@ -149,8 +149,7 @@ class Load {
       this.#look(now);
       if (failure !== undefined) break;
       for (; due <= now && due < this.#stopAtMs; due += gap()) {
-        if (this.#isMeasured(due)) this.#delays.push(now - due);
-        const one = this.#admitAndHold(heldMs);
+        const one = this.#admitAndHold(due, heldMs);
         one.catch((error: unknown) => {
           failure ??= error;
         });
@@ -162,20 +161,23 @@ class Load {
     await Promise.all(all);
   }
 
-  async #admitAndHold(heldMs: number): Promise<void> {
-    const leaseId = await this.#admit(performance.now());
+  async #admitAndHold(due: number, heldMs: number): Promise<void> {
+    const leaseId = await this.#admit(due, performance.now());
     await new Promise((resolve) => setTimeout(resolve, heldMs * (0.5 + this.#random())));
     await this.#settle(leaseId, performance.now());
   }
 
-  async #admit(begunAt: number): Promise<string> {
+  async #admit(dueAt: number, begunAt: number): Promise<string> {
     const { keys, name } = this.#order;
     const number = this.#begun;
     this.#begun += 1;
     const text = await this.#admissions.send(this.#admitBody(keys[number % keys.length] ?? '', `${name}-${number}`));
     const now = performance.now();
     if (this.#isMeasured(now)) this.#admitted += 1;
-    if (this.#isMeasured(begunAt)) this.#admitWaits.push(now - begunAt);
+    if (this.#isMeasured(dueAt)) {
+      this.#admitWaits.push(now - dueAt);
+      this.#begunWaits.push(now - begunAt);
+    }
     const leaseId = /"lease":\{"id":"([^"]+)"/.exec(text)?.[1];
     if (leaseId === undefined) throw new Error(`a request was not admitted: ${text.slice(0, 500)}`);
     return leaseId;
@@ -210,7 +212,7 @@ class Load {
     return {
       admit: summarise(this.#admitWaits),
       settle: summarise(this.#settleWaits),
-      delayP99Ms: this.#delays.length === 0 ? undefined : summarise(this.#delays).p99Ms,
+      begunP99Ms: summarise(this.#begunWaits).p99Ms,
       admissionsPerSecond: (this.#admitted * 1_000_000) / elapsedUs,
       serverCpuUs: perRequest(serverUs, requestCount),
       postgresCpuUs: perRequest(difference(before.postgresUs, after.postgresUs), requestCount),

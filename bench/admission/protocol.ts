@@ -31,11 +31,11 @@ export interface Waits {
 }
 
 export interface Measured {
-  /** Of those that began while it was measured, whether or not there was a free connection for them. */
+  /** Of those that were due while it was measured, whether or not there was a free connection for them. */
   readonly admit: Waits;
+  /** Of the same, from when the clients themselves began with them. */
+  readonly begunP99Ms: number;
   readonly settle: Waits;
-  /** How late the clients themselves began what came at times of its own. */
-  readonly delayP99Ms: number | undefined;
   readonly admissionsPerSecond: number;
   /** Per HTTP request: an admission is one, and its settlement another one. */
   readonly serverCpuUs: number | undefined;

@@ -44,7 +44,9 @@ function loadOf(suite: SuiteName, options: Options): string {
   const rounds =
     `${options.firstWarmUpSeconds} s of warm-up for each load, then ${options.rounds} rounds of ` +
     `${options.measureSeconds} s in which the servers take turns; medians over the rounds`;
-  if (suite === 'fanout') return `as many subscribers as the tables say, over WebSockets; ${rounds}`;
+  if (suite === 'fanout') {
+    return `as many subscribers as the tables say, over WebSockets; ${rounds}; of the warm-up, four times as much with all`;
+  }
   if (suite === 'admission') {
     const pinned = canPin
       ? 'the server has one core to itself, Postgres and the clients have the others, where the clients come first; Postgres has gone through a checkpoint'
@@ -161,10 +163,10 @@ tables is one of HTTP: an admission is one, and its settlement another.
   authentication, no limits, no slots.
 
 Where so many a second come, each comes at its own time (exponentially distributed), whether or not those before are
-answered, and its wait counts from when the clients come to it, also while it waits for one of the 32 connections for
-admissions; settlements have 32 of their own. How much later than its time that is, by the clients' own timers, which
-have a resolution of a millisecond, a column says. After each measurement the records are counted: the run fails unless
-there is exactly one for each settlement that was acknowledged, with its tokens, and no lease is left.`;
+answered, and its wait counts from that time, also while it waits for one of the 32 connections for admissions;
+settlements have 32 of their own. The clients' own timers have a resolution of a millisecond: what is left of the p99
+without that, from when they begin with a request, a column says. After each measurement the records are counted: the
+run fails unless there is exactly one for each settlement that was acknowledged, with its tokens, and no lease is left.`;
 
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,

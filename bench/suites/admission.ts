@@ -228,20 +228,19 @@ const middle = (measured: readonly Measured[], pick: (one: Measured) => number |
 function row({ server, measurements, rows }: Contestant, load: Load): string[] {
   const measured = measurements.get(load) ?? [];
   const wait = (pick: (one: Measured) => number): string => milliseconds(median(measured.map(pick)));
-  const delay = middle(measured, ({ delayP99Ms }) => delayP99Ms);
   const settled = measured.reduce((sum, { acknowledged }) => sum + acknowledged.settlements, 0);
   return [
     server.contender.name,
     whole(middle(measured, ({ admissionsPerSecond }) => admissionsPerSecond)),
     wait(({ admit }) => admit.p50Ms),
     wait(({ admit }) => admit.p99Ms),
+    wait(({ begunP99Ms }) => begunP99Ms),
     wait(({ settle }) => settle.p50Ms),
     wait(({ settle }) => settle.p99Ms),
     whole(middle(measured, ({ serverCpuUs }) => serverCpuUs)),
     percent(middle(measured, ({ serverShare }) => serverShare)),
     whole(middle(measured, ({ postgresCpuUs }) => postgresCpuUs)),
     whole(middle(measured, ({ clientsCpuUs }) => clientsCpuUs)),
-    delay === undefined ? '–' : milliseconds(delay),
     // Compared after each measurement.
     rows === undefined ? '–' : `all ${whole(settled)}`,
   ];
@@ -252,13 +251,13 @@ const heads = [
   'admissions/s',
   'admit p50 ms',
   'p99 ms',
+  'p99 ms once begun',
   'settle p50 ms',
   'p99 ms',
   'server CPU µs a request',
   'of its core',
   'Postgres CPU µs',
   'clients CPU µs',
-  'their delay p99 ms',
   'recorded once',
 ];
 

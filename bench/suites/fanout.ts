@@ -123,6 +123,9 @@ interface Measured {
 
 const warmUpSubscribers = 20;
 
+/** Snapshots come a few times a second, so that it takes longer than elsewhere until what delivers them is compiled. */
+const warmUpTimes = 4;
+
 /** As long as a few rounds: pings are sent every 12 seconds. */
 const blockSeconds = 12;
 
@@ -158,7 +161,7 @@ class Participant {
     await this.#clients.tell({ kind: 'measure', ms: firstWarmUpSeconds * 1_000 });
     await this.leave();
     // What delivers to so many has to be compiled as well.
-    await this.#follow(firstWarmUpSeconds);
+    await this.#follow(warmUpTimes * firstWarmUpSeconds);
   }
 
   /** What it takes to deliver. */
