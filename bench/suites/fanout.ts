@@ -68,10 +68,10 @@ interface Contestant {
 
 const keyCount = 10;
 
-async function startFairlead(database: BenchDatabase): Promise<Contestant> {
+async function startFairlead(databaseUrl: string, name: string, transport: Transport): Promise<Contestant> {
   const scratchFolder = await mkdtemp(join(tmpdir(), 'fairlead-bench-'));
   onCleanup(() => rm(scratchFolder, { recursive: true, force: true }));
-  const environment = fairlead.environment({ databaseUrl: database.url, port: 0, poolSize: 10, scratchFolder });
+  const environment = fairlead.environment({ databaseUrl, port: 0, poolSize: 10, scratchFolder });
   const server: FanoutServer = new Obedient('servers/fanout-fairlead.ts', {
     ...environment,
     PORT: '0',
@@ -93,7 +93,7 @@ async function startFairlead(database: BenchDatabase): Promise<Contestant> {
     return { authorization: `Bearer ${secret}` };
   };
   const connectionParams = await Promise.all(Array.from({ length: keyCount }, makeKey));
-  return { name: 'fairlead', transport: 'WebSocket', server, url, connectionParams };
+  return { name, transport, server, url, connectionParams };
 }
 
 /** One that asks nobody who he is. */
@@ -129,50 +129,51 @@ const warmUpTimes = 4;
 /** As long as a few rounds: pings are sent every 12 seconds. */
 const blockSeconds = 12;
 
-/** One that takes part in the comparison of a load, with subscribers of its own from when it has its turn until they leave. */
+/** One that takes part in the comparison of a load, with subscribers of its own that stay until it is over. */
 class Participant {
-  readonly contestant: Contestant;
-  readonly #clients: Clients;
+  readonly #contestant: Contestant;
+  readonly #clients: Clients = new Obedient('fanout/clients.ts');
   readonly #load: Load;
   readonly #rounds: Round[] = [];
-  readonly #heapBytesEach: number[] = [];
+  #heapBytesEach = 0;
   #longestBlockMs = 0;
-  #isFollowed = false;
 
-  constructor(contestant: Contestant, clients: Clients, load: Load) {
-    this.contestant = contestant;
-    this.#clients = clients;
+  constructor(contestant: Contestant, load: Load) {
+    this.#contestant = contestant;
     this.#load = load;
   }
 
   get measured(): Measured {
-    return {
-      rounds: this.#rounds,
-      longestBlockMs: this.#longestBlockMs,
-      heapBytesEach: median(this.#heapBytesEach),
-    };
+    return { rounds: this.#rounds, longestBlockMs: this.#longestBlockMs, heapBytesEach: this.#heapBytesEach };
   }
 
   /** Until what is executed for each snapshot is compiled, which in a short measurement would be most of it. */
   async warmUp({ firstWarmUpSeconds }: Options): Promise<void> {
-    const { server } = this.contestant;
+    const { server } = this.#contestant;
     await server.tell({ kind: 'publish', everyMs: 100 });
     await this.#connect(warmUpSubscribers);
     await this.#clients.tell({ kind: 'measure', ms: firstWarmUpSeconds * 1_000 });
-    await this.leave();
+    await this.#clients.tell({ kind: 'disconnect' });
+    await server.tell({ kind: 'pause' });
+    const { heapBytes } = await server.tell<ServerReport>({ kind: 'heap' });
+    await this.#connect(this.#load.subscribers);
+    const connected = await server.tell<ServerReport>({ kind: 'heap' });
+    this.#heapBytesEach = (connected.heapBytes - heapBytes) / this.#load.subscribers;
     // What delivers to so many has to be compiled as well.
-    await this.#follow(warmUpTimes * firstWarmUpSeconds);
+    await this.#publish(warmUpTimes * firstWarmUpSeconds);
+    await server.tell({ kind: 'pause' });
   }
 
   /** What it takes to deliver. */
   async measureRound({ laterWarmUpSeconds, measureSeconds }: Options): Promise<void> {
-    const { server } = this.contestant;
-    await this.#follow(laterWarmUpSeconds);
+    const { server } = this.#contestant;
+    await this.#publish(laterWarmUpSeconds);
     await server.tell({ kind: 'reset', watchesBlocks: false });
     const startedAt = performance.now();
     const deliveries = await this.#clients.tell<Deliveries>({ kind: 'measure', ms: measureSeconds * 1_000 });
     const { cpuMicroseconds } = await server.tell<ServerReport>({ kind: 'report' });
     const elapsedUs = (performance.now() - startedAt) * 1_000;
+    await server.tell({ kind: 'pause' });
     this.#rounds.push({
       ...deliveries,
       // With all that the server does meanwhile: what it would do without deliveries cannot be told apart reliably.
@@ -183,62 +184,43 @@ class Participant {
 
   /** For how long nothing else is done; apart from the rounds, since looking for it takes time. */
   async measureBlocks({ laterWarmUpSeconds }: Options): Promise<void> {
-    const { server } = this.contestant;
-    await this.#follow(laterWarmUpSeconds);
+    const { server } = this.#contestant;
+    await this.#publish(laterWarmUpSeconds);
     await server.tell({ kind: 'reset', watchesBlocks: true });
     await this.#clients.tell({ kind: 'measure', ms: blockSeconds * 1_000 });
     this.#longestBlockMs = (await server.tell<ServerReport>({ kind: 'report' })).longestBlockMs;
+    await server.tell({ kind: 'pause' });
   }
 
   /** Its subscribers go. */
   async leave(): Promise<void> {
     await this.#clients.tell({ kind: 'disconnect' });
-    await this.contestant.server.tell({ kind: 'pause' });
-    this.#isFollowed = false;
+    await this.#clients.stop();
   }
 
-  /** Its subscribers come, unless they are there, and are sent snapshots for a while. */
-  async #follow(seconds: number): Promise<void> {
-    const { server } = this.contestant;
-    const { subscribers, everyMs } = this.#load;
-    if (!this.#isFollowed) {
-      const { heapBytes } = await server.tell<ServerReport>({ kind: 'heap' });
-      await this.#connect(subscribers);
-      const connected = await server.tell<ServerReport>({ kind: 'heap' });
-      this.#heapBytesEach.push((connected.heapBytes - heapBytes) / subscribers);
-      await server.tell({ kind: 'publish', everyMs });
-      this.#isFollowed = true;
-    }
+  /** Its subscribers are sent snapshots from now on, for so long before anything else. */
+  async #publish(seconds: number): Promise<void> {
+    const { everyMs } = this.#load;
+    await this.#contestant.server.tell({ kind: 'publish', everyMs });
     await this.#clients.tell({ kind: 'measure', ms: 2 * everyMs + 1_000 * seconds });
   }
 
   async #connect(count: number): Promise<void> {
-    const { transport, url, connectionParams } = this.contestant;
+    const { transport, url, connectionParams } = this.#contestant;
     const query = documents[this.#load.document];
     await this.#clients.tell({ kind: 'connect', transport, url, count, connectionParams, query });
   }
 }
 
 /** In turns, so that a machine that becomes slower does so for all. */
-async function compare(
-  contestants: readonly Contestant[],
-  clients: Clients,
-  load: Load,
-  options: Options,
-): Promise<readonly Measured[]> {
-  const participants = contestants.map((contestant) => new Participant(contestant, clients, load));
-  const takeTurns = async (turn: (participant: Participant) => Promise<void>): Promise<void> => {
-    for (const participant of participants) {
-      await turn(participant);
-      if (participants.length > 1) await participant.leave();
-    }
-  };
-  await takeTurns((participant) => participant.warmUp(options));
+async function compare(contestants: readonly Contestant[], load: Load, options: Options): Promise<readonly Measured[]> {
+  const participants = contestants.map((contestant) => new Participant(contestant, load));
+  for (const participant of participants) await participant.warmUp(options);
   for (let round = 0; round < options.rounds; round += 1) {
-    await takeTurns((participant) => participant.measureRound(options));
+    for (const participant of participants) await participant.measureRound(options);
   }
-  await takeTurns((participant) => participant.measureBlocks(options));
-  if (participants.length === 1) await participants[0]?.leave();
+  for (const participant of participants) await participant.measureBlocks(options);
+  for (const participant of participants) await participant.leave();
   return participants.map(({ measured }) => measured);
 }
 
@@ -258,7 +240,8 @@ const crowd: Load = { subscribers: 5_000, everyMs: 1_000, document: '5 kB' };
 
 const churnCount = 10_000;
 
-async function churn({ server, url, connectionParams }: Contestant, clients: Clients): Promise<readonly number[]> {
+async function churn({ server, url, connectionParams }: Contestant): Promise<readonly number[]> {
+  const clients: Clients = new Obedient('fanout/clients.ts');
   const query = documents['5 kB'];
   const params = connectionParams[0] ?? {};
   const heap = async (): Promise<number> => (await server.tell<ServerReport>({ kind: 'heap' })).heapBytes;
@@ -266,6 +249,7 @@ async function churn({ server, url, connectionParams }: Contestant, clients: Cli
   await clients.tell({ kind: 'churn', url, count: churnCount / 10, connectionParams: params, query });
   const before = await heap();
   await clients.tell({ kind: 'churn', url, count: churnCount, connectionParams: params, query });
+  await clients.stop();
   return [before, await heap()];
 }
 
@@ -275,17 +259,16 @@ export async function runFanoutSuite(
   options: Options,
   say: (line: string) => void,
 ): Promise<string> {
-  const own = await startFairlead(database);
+  const own = await startFairlead(database.url, 'fairlead', 'WebSocket');
   const contestants: readonly Contestant[] = [
     own,
     await startOpen('graphql-ws + pub/sub', 'servers/fanout-plain.ts'),
-    { ...own, name: 'fairlead, SSE', transport: 'SSE' },
+    await startFairlead(await database.another('bench_events'), 'fairlead, SSE', 'SSE'),
     await startOpen('floor: a prepared frame', 'servers/fanout-floor.ts'),
   ];
-  const clients: Clients = new Obedient('fanout/clients.ts');
   const rows: string[][] = [];
   for (const load of comparisons) {
-    const all = await compare(contestants, clients, load, options);
+    const all = await compare(contestants, load, options);
     const [first] = all;
     for (const [index, measured] of all.entries()) {
       const relative = measured.rounds.map(
@@ -304,7 +287,7 @@ export async function runFanoutSuite(
       say(rows.at(-1)?.join('  ') ?? '');
     }
   }
-  const [many] = await compare([own], clients, crowd, options);
+  const [many] = await compare([own], crowd, options);
   if (many === undefined) throw new Error('nobody was measured with a crowd');
   const crowdTable = table([
     ['subscribers', 'deliveries/s', 'CPU µs each', 'of one core', 'p50 ms', 'p99 ms', 'longest block ms', 'KiB each'],
@@ -320,14 +303,13 @@ export async function runFanoutSuite(
     ],
   ]);
   say(crowdTable);
-  const [before = 0, after = 0] = await churn(own, clients);
+  const [before = 0, after = 0] = await churn(own);
   const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
   const churnTable = table([
     ['sockets that came and went', 'heap before, MiB', 'heap after, MiB'],
     [whole(churnCount), mebibytes(before), mebibytes(after)],
   ]);
-  await clients.stop();
-  for (const server of new Set(contestants.map((contestant) => contestant.server))) await server.stop();
+  for (const { server } of contestants) await server.stop();
   const heads = [
     'results, subscribers',
     'bytes',
