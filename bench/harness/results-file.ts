@@ -148,9 +148,10 @@ const aboutFanout = `Both servers send the same snapshots to clients of another 
 - **graphql-ws + pub/sub**: graphql-ws with yoga's \`createPubSub\`, as their documentation puts them together, without
   authentication and limits.
 
-The CPU time is that of the whole process of the server with everything that it does meanwhile, compilation and signs of
-life among it. The age of a result is from the moment that its snapshot describes to when a client has read it. The
-longest block is the longest time for which the server's event loop did nothing else.`;
+Subscribers stay until all rounds of their load are over. The CPU time is that of the whole process of the server with
+everything that it does meanwhile, compilation and signs of life among it. The age of a result is from the moment that
+its snapshot describes to when a client has read it. The longest block is the longest time for which the server's event
+loop did nothing else.`;
 
 const aboutAdmission = `Gateways have requests admitted by the secrets of their callers' keys, and settle them, each over HTTP with a gateway's
 key. Every request meets limits of its key, user, team and tenant, of each kind, and none is refused. One request of the
