@@ -165,9 +165,10 @@ tables is one of HTTP: an admission is one, and its settlement another.
 
 Where so many a second come, each comes at its own time (exponentially distributed), whether or not those before are
 answered, and its wait counts from that time, also while it waits for one of the 32 connections for admissions;
-settlements have 32 of their own. The clients' own timers have a resolution of a millisecond: what is left of the p99
-without that, from when they begin with a request, a column says. After each measurement the records are counted: the
-run fails unless there is exactly one for each settlement that was acknowledged, with its tokens, and no lease is left.`;
+settlements have 32 of their own, and count from when the clients begin with them. The clients' own timers have a
+resolution of a millisecond: what is left of the p99 without that, from when they begin with a request, a column says.
+After each measurement the records are counted: the run fails unless there is exactly one for each settlement that was
+acknowledged, with its tokens, and no lease is left.`;
 
 const whatIsCompared: Readonly<Record<SuiteName, string>> = {
   peers: aboutPeers,
